@@ -1,0 +1,1 @@
+//! Audit devices, one folder each.

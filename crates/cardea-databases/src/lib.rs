@@ -1,0 +1,1 @@
+//! Database plugins, one folder each.

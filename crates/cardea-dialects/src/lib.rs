@@ -1,0 +1,1 @@
+//! Front dialects, one folder each.

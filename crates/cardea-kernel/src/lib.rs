@@ -1,0 +1,1 @@
+//! The pipeline and its state: mounts, tokens, identity, leases, wrapping, audit.

@@ -1,0 +1,1 @@
+//! Nouns and verbs: names, paths, records, operations, outcomes, causes of error, limits.

@@ -1,0 +1,1 @@
+//! Caller, action, resource, context and policies to a decision with its reasons.

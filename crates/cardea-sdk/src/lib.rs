@@ -1,0 +1,1 @@
+//! What an extension's author sees: the small traits, Route, Context, external intents.

@@ -1,0 +1,1 @@
+//! Listeners, TLS, configuration, registry, telemetry: the only crate that knows all.

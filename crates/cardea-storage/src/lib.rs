@@ -1,0 +1,1 @@
+//! The store contract, batches, transactions, views, embedded store, failing store, conformance suite.
