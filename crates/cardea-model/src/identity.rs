@@ -1,0 +1,68 @@
+//! Callers, entities and aliases. A `Caller` is made by `authenticate` alone; nothing else may vouch for one.
+
+use crate::namespace::NamespaceId;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The stable id of an entity.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EntityId(pub String);
+
+/// A person or a program, whatever the door it came through.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entity {
+    pub id: EntityId,
+    pub namespace: NamespaceId,
+    pub name: String,
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    #[serde(default)]
+    pub policies: Vec<String>,
+    #[serde(default)]
+    pub disabled: bool,
+    pub created_ms: u64,
+    pub updated_ms: u64,
+    #[serde(default)]
+    pub aliases: Vec<Alias>,
+}
+
+/// One name that an auth mount knows an entity by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Alias {
+    pub id: String,
+    pub mount_accessor: String,
+    pub mount_path: String,
+    pub mount_kind: String,
+    pub name: String,
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    pub created_ms: u64,
+}
+
+/// How a token is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    /// A record in the store; revocable.
+    Service,
+    /// Sealed in the token itself; not stored, not renewable.
+    Batch,
+}
+
+/// Who asks, as far as later stages may know.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub namespace: NamespaceId,
+    pub display_name: String,
+    pub entity: Option<EntityId>,
+    /// Keyed hash of the token: the token's stable id inside the server. Empty for a signed request.
+    pub token_id: String,
+    pub accessor: Option<String>,
+    pub kind: TokenKind,
+    pub is_root: bool,
+    pub policies: Vec<String>,
+    pub metadata: BTreeMap<String, String>,
+    pub expires: Option<Timestamp>,
+}

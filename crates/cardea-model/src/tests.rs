@@ -1,0 +1,109 @@
+//! Tables of names, durations and parameters. They must stay readable as documentation.
+
+use crate::loose::{Duration, Flag, Int, List, Pairs};
+use crate::params::Params;
+use crate::path::CanonicalPath;
+use crate::payload::Payload;
+use crate::time::{Timestamp, go_duration, parse_duration_s};
+use serde::Deserialize;
+
+#[test]
+fn paths_are_refused_not_repaired() {
+    for good in ["secret/data/app", "secret/metadata/", "a", "sys/policies/acl/x y", "secret/data/ü", "a/b%c"] {
+        assert_eq!(CanonicalPath::parse(good).map(|p| p.as_str().to_owned()), Ok(good.to_owned()));
+    }
+    for bad in ["", "/", "/a", "a//b", "a/./b", "a/../b", "..", ".", "a/..", "a//", "a\n", "a\u{0}", "a\u{200b}", "a\u{202e}b"] {
+        assert!(CanonicalPath::parse(bad).is_err(), "{bad:?}");
+    }
+    assert!(CanonicalPath::parse(&"x".repeat(1025)).is_err());
+}
+
+#[test]
+fn escapes_are_decoded_exactly_once() {
+    let decoded = |s| CanonicalPath::parse_encoded(s).map(|p| p.as_str().to_owned());
+    assert_eq!(decoded("secret%2Fdata/a%20b"), Ok("secret/data/a b".to_owned()));
+    assert_eq!(decoded("a%252e"), Ok("a%2e".to_owned()));
+    for bad in ["a/%2e%2e/b", "a%2F%2Fb", "%2e", "a%", "a%zz", "a%ff", "a%00"] {
+        assert!(decoded(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn durations() {
+    for (text, seconds) in [("3600", 3600), ("1h", 3600), ("1h30m", 5400), ("15s", 15), ("1.5h", 5400), ("2d", 172_800), ("500ms", 0), ("0", 0)] {
+        assert_eq!(parse_duration_s(text), Ok(seconds), "{text}");
+    }
+    for bad in ["", "-1", "-1h", "h", "1x", "1h30", "9999999999999", "1e9h"] {
+        assert!(parse_duration_s(bad).is_err(), "{bad}");
+    }
+    assert_eq!(go_duration(2_764_800), "768h0m0s");
+    assert_eq!(go_duration(0), "0s");
+}
+
+#[test]
+fn instants() {
+    assert_eq!(Timestamp(1_700_000_000_123).rfc3339(), "2023-11-14T22:13:20.123Z");
+    assert_eq!(Timestamp::parse_rfc3339("2023-11-14T22:13:20.123Z"), Ok(Timestamp(1_700_000_000_123)));
+    assert_eq!(Timestamp(1_001).seconds_from(Timestamp(0)), 2);
+    assert_eq!(Timestamp(0).seconds_from(Timestamp(5)), 0);
+}
+
+#[derive(Deserialize, Debug)]
+struct Typed {
+    #[serde(default)]
+    ttl: Option<Duration>,
+    #[serde(default)]
+    policies: List,
+    #[serde(default)]
+    flag: Flag,
+    #[serde(default)]
+    uses: Int,
+    #[serde(default)]
+    meta: Pairs,
+    name: String,
+    #[serde(default)]
+    data: Option<Payload>,
+}
+
+#[test]
+fn typed_requests_read_loose_spellings_and_report_strangers() {
+    let body = br#"{"ttl":"1h","policies":"a, b","flag":"true","uses":3,"meta":{"x":"y","n":1},"extra":1,"name":"attacker","data":{"n": 1.10, "s":"\u0041"}}"#;
+    let mut params = Params::from_json(body).unwrap();
+    params.set_captures(vec![("name", "mine".to_owned())]);
+    let read = params.read::<Typed>().unwrap();
+    assert_eq!(read.unknown, ["extra"]);
+    let typed = read.value;
+    assert_eq!(typed.ttl.unwrap().0.0, 3600);
+    assert_eq!(typed.policies.0, ["a", "b"]);
+    assert!(typed.flag.0);
+    assert_eq!(typed.uses.0, 3);
+    assert_eq!(typed.meta.0.get("n").map(String::as_str), Some("1"));
+    assert_eq!(typed.name, "mine", "a body must not rename what the policy was asked about");
+    assert_eq!(typed.data.unwrap().text(), r#"{"n": 1.10, "s":"\u0041"}"#, "kept token for token");
+}
+
+#[test]
+fn wrong_types_name_the_field_and_no_value() {
+    for (body, expected) in [
+        (&br#"{"name":"x","ttl":"hunter2"}"#[..], "field `ttl` has the wrong type or form"),
+        (br#"{"name":"x","flag":"hunter2"}"#, "field `flag` has the wrong type or form"),
+        (br#"{"name":{"hunter2":1}}"#, "field `name` has the wrong type or form"),
+        (br#"{}"#, "missing `name`"),
+    ] {
+        let error = Params::from_json(body).unwrap().read::<Typed>().err().unwrap();
+        assert_eq!(error.client, expected);
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+}
+
+#[test]
+fn bodies_are_bounded_before_they_are_built() {
+    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(40), "]".repeat(40));
+    assert!(Params::from_json(deep.as_bytes()).is_err());
+    let wide = format!("{{{}}}", (0..300).map(|i| format!("\"k{i}\":1")).collect::<Vec<_>>().join(","));
+    assert!(Params::from_json(wide.as_bytes()).is_err());
+    for bad in [&b"[]"[..], b"1", b"{", b"{\"a\":1,\"a\":2}", b"\xff", b"nope"] {
+        assert!(Params::from_json(bad).is_err());
+    }
+    assert!(Params::from_json(b"").unwrap().names().is_empty());
+}
