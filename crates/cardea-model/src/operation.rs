@@ -1,7 +1,7 @@
 //! Everything the system can be asked, independent of a wire. It must never name HTTP, a dialect or an engine.
 
-use crate::payload::Payload;
 use crate::path::CanonicalPath;
+use crate::payload::Payload;
 use serde::Serialize;
 
 /// What a path-shaped request does, before the route says what that means.

@@ -38,11 +38,12 @@ impl Params {
             return Ok(Self::default());
         }
         check_depth(text)?;
-        let members: Members =
-            serde_json::from_str(text).map_err(|e| match e.to_string().contains(TOO_MANY) {
-                true => Error::new(Cause::TooLarge, "request body has too many members"),
-                false => Error::invalid("failed to parse JSON input: the body is not one JSON object with distinct members"),
-            })?;
+        let members: Members = serde_json::from_str(text).map_err(|e| match e.to_string().contains(TOO_MANY) {
+            true => Error::new(Cause::TooLarge, "request body has too many members"),
+            false => {
+                Error::invalid("failed to parse JSON input: the body is not one JSON object with distinct members")
+            }
+        })?;
         Ok(Self { captures: Vec::new(), query: Vec::new(), body: members.0 })
     }
 
@@ -259,8 +260,7 @@ impl<'de, 'p: 'de> Deserializer<'de> for &'de Reader<'p> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            self.members().into_iter().partition(|(key, _)| fields.contains(key));
+        let (known, unknown): (Vec<_>, Vec<_>) = self.members().into_iter().partition(|(key, _)| fields.contains(key));
         *self.unknown.borrow_mut() = unknown
             .into_iter()
             .filter(|(key, _)| self.params.capture(key).is_none())

@@ -30,7 +30,12 @@ pub enum Credential {
     None,
     Token(SecretText),
     /// A request signed with a stored access key (HMAC-SHA256 over `signed`).
-    Signed { key_id: String, signed: Vec<u8>, signature: Vec<u8>, signed_at_s: u64 },
+    Signed {
+        key_id: String,
+        signed: Vec<u8>,
+        signature: Vec<u8>,
+        signed_at_s: u64,
+    },
 }
 
 /// What the request is about.

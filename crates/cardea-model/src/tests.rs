@@ -12,7 +12,9 @@ fn paths_are_refused_not_repaired() {
     for good in ["secret/data/app", "secret/metadata/", "a", "sys/policies/acl/x y", "secret/data/ü", "a/b%c"] {
         assert_eq!(CanonicalPath::parse(good).map(|p| p.as_str().to_owned()), Ok(good.to_owned()));
     }
-    for bad in ["", "/", "/a", "a//b", "a/./b", "a/../b", "..", ".", "a/..", "a//", "a\n", "a\u{0}", "a\u{200b}", "a\u{202e}b"] {
+    for bad in
+        ["", "/", "/a", "a//b", "a/./b", "a/../b", "..", ".", "a/..", "a//", "a\n", "a\u{0}", "a\u{200b}", "a\u{202e}b"]
+    {
         assert!(CanonicalPath::parse(bad).is_err(), "{bad:?}");
     }
     assert!(CanonicalPath::parse(&"x".repeat(1025)).is_err());
@@ -30,7 +32,16 @@ fn escapes_are_decoded_exactly_once() {
 
 #[test]
 fn durations() {
-    for (text, seconds) in [("3600", 3600), ("1h", 3600), ("1h30m", 5400), ("15s", 15), ("1.5h", 5400), ("2d", 172_800), ("500ms", 0), ("0", 0)] {
+    for (text, seconds) in [
+        ("3600", 3600),
+        ("1h", 3600),
+        ("1h30m", 5400),
+        ("15s", 15),
+        ("1.5h", 5400),
+        ("2d", 172_800),
+        ("500ms", 0),
+        ("0", 0),
+    ] {
         assert_eq!(parse_duration_s(text), Ok(seconds), "{text}");
     }
     for bad in ["", "-1", "-1h", "h", "1x", "1h30", "9999999999999", "1e9h"] {

@@ -36,9 +36,9 @@ impl WireRequest {
         }
         match found {
             None => Ok(None),
-            Some(value) => std::str::from_utf8(value)
-                .map(Some)
-                .map_err(|_| crate::Error::invalid("a header is not text")),
+            Some(value) => {
+                std::str::from_utf8(value).map(Some).map_err(|_| crate::Error::invalid("a header is not text"))
+            }
         }
     }
 }

@@ -1,1 +1,30 @@
-//! What an extension's author sees: the small traits, Route, Context, external intents.
+//! What an extension's author sees: a few small traits, a table of routes, a context, and values that say what is wanted.
+//!
+//! Knows the model, the storage views and the cipher crate. It must never know the kernel: an extension that could call
+//! up could skip a stage. Start with [`engine::Engine`], then [`route::Route`].
+
+#![forbid(unsafe_code)]
+
+pub mod engine; // secrets engines: routes, handle, and optional powers
+pub mod auth_method; // engines that can also vouch for a caller
+pub mod route; // one declaration, many products
+pub mod pattern; // how a route's pattern binds a path
+pub mod context; // what an operation may use
+pub mod outcome; // what an operation wants done
+pub mod external; // effects outside: plan, perform, settle, revoke
+pub mod database; // database plugins
+pub mod dialect; // front dialects
+pub mod audit_device; // where the log is copied to
+pub mod password; // password policies, shared by every engine that makes passwords
+pub mod erased; // the same traits behind trait objects; what the kernel holds
+
+pub use async_trait::async_trait;
+pub use auth_method::{AuthMethod, Identification, TokenTerms, Vouch};
+pub use context::{Context, OutsideContext};
+pub use engine::Engine;
+pub use external::{Effect, ExternalError, Lease, Revoker};
+pub use outcome::{Done, Outcome, Plan, Recovery};
+pub use route::{Access, Bound, Route, RouteFacts};
+
+#[cfg(test)]
+mod tests;

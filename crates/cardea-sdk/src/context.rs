@@ -1,0 +1,68 @@
+//! What an operation may use. No code reads the clock or randomness but through here.
+
+use cardea_crypto::random::Randomness;
+use cardea_model::mount::Mount;
+use cardea_model::{Action, Caller, Error, Origin, SecretText, Timestamp};
+use cardea_storage::view::View;
+
+/// The context of one operation inside one transaction.
+pub struct Context<'a> {
+    /// The mount's own records.
+    pub state: View<'a>,
+    pub mount: &'a Mount,
+    /// Absent on anonymous routes and logins.
+    pub caller: Option<&'a Caller>,
+    pub origin: &'a Origin,
+    /// The store's time.
+    pub now: Timestamp,
+    pub rng: &'a dyn Randomness,
+    pub rights: &'a dyn Rights,
+    pub system: &'a dyn System,
+    /// What the client should know although the operation succeeded.
+    pub warnings: Vec<String>,
+}
+
+impl Context<'_> {
+    pub fn warn(&mut self, words: impl Into<String>) {
+        self.warnings.push(words.into());
+    }
+}
+
+/// What the caller may do elsewhere: for filtering lists and for routes that decide themselves.
+pub trait Rights: Send + Sync {
+    fn allows(&self, action: Action, path: &str) -> bool;
+    fn has_sudo(&self, path: &str) -> bool;
+    /// Any grant at, over or below a mount.
+    fn reaches(&self, mount_path: &str) -> bool;
+}
+
+/// The few things that engines need from the system as a whole. All are facts or pure; none changes anything.
+pub trait System: Send + Sync {
+    /// The mount's TTLs in seconds: default and maximum, the system's where it has none of its own.
+    fn ttl_s(&self, mount: &Mount) -> (u64, u64);
+    /// A keyed hash for lookups by a secret value (a secret id, say), under a key that only this cluster has.
+    fn lookup_hash(&self, purpose: &str, value: &[u8]) -> String;
+    /// Text of a named password policy.
+    fn password_policy(&self, name: &str) -> Result<String, Error>;
+}
+
+/// The context of work outside any transaction: a source is being called.
+pub struct OutsideContext<'a> {
+    /// Reads only: what is written here is dropped.
+    pub state: View<'a>,
+    pub mount: &'a Mount,
+    pub now: Timestamp,
+    pub rng: &'a dyn Randomness,
+    pub faults: &'a dyn Faults,
+}
+
+/// Numbered points of failure around external calls; real servers never fail on purpose.
+pub trait Faults: Send + Sync {
+    /// Called before an external call.
+    fn before(&self, what: &'static str) -> Result<(), crate::ExternalError>;
+    /// Called after it succeeded: an error here is a lost answer.
+    fn after(&self, what: &'static str) -> Result<(), crate::ExternalError>;
+}
+
+/// A password that an operation made; kept apart from texts that may be shown.
+pub type Password = SecretText;

@@ -1,0 +1,55 @@
+//! Secrets engines. An engine is a table of routes and one function over typed operations; what it does not implement,
+//! it visibly cannot do.
+
+use crate::context::Context;
+use crate::external::{External, Revoker};
+use crate::outcome::Outcome;
+use crate::route::Route;
+use async_trait::async_trait;
+use cardea_model::{Error, SecretOp};
+
+/// A secrets engine. One value serves every mount of its kind: all state is in the context's view.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// The engine's own typed operations.
+    type Op: Send + Sync + 'static;
+
+    /// Such as `kv`: what `sys/mounts` calls the type.
+    fn kind(&self) -> &'static str;
+
+    fn routes(&self) -> &'static [Route<Self::Op>];
+
+    /// Does one operation inside the request's transaction. It may run again on a conflict and therefore never touches
+    /// the outside; it returns what it wants done there.
+    async fn handle(&self, cx: &mut Context<'_>, op: &Self::Op) -> Result<Outcome, Error>;
+
+    /// For routes whose action is create or update: whether the thing exists.
+    async fn exists(&self, _cx: &mut Context<'_>, _op: &Self::Op) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// The engine's operation for one that dialects share, if it keeps secrets, and the path inside the mount that
+    /// policies know it by.
+    fn secret(&self, _op: SecretOp) -> Option<SharedOp<Self::Op>> {
+        None
+    }
+
+    /// Effects outside that it plans.
+    fn external(&self) -> Option<&dyn External> {
+        None
+    }
+
+    /// How its leases are revoked and renewed; without one, it cannot issue a lease.
+    fn revoker(&self) -> Option<&dyn Revoker> {
+        None
+    }
+}
+
+/// A shared operation, bound by an engine.
+pub struct SharedOp<Op> {
+    pub op: Op,
+    /// Name of the route that it is equal to: same action, same log fields, same help.
+    pub route: &'static str,
+    /// The path inside the mount, such as `data/app`.
+    pub path: String,
+}

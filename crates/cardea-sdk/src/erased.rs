@@ -1,0 +1,156 @@
+//! The extension traits behind trait objects; what the kernel holds. Typed operations stay typed: they travel as
+//! [`AnyOp`] from the route that bound them to the engine that made the route.
+
+use crate::auth_method::{AuthMethod, Identification, Vouch};
+use crate::context::Context;
+use crate::engine::Engine;
+use crate::external::{External, Revoker};
+use crate::outcome::Outcome;
+use crate::pattern;
+use crate::route::{Access, RouteFacts};
+use async_trait::async_trait;
+use cardea_model::params::Params;
+use cardea_model::{CanonicalPath, Cause, Error, Method, SecretOp};
+use std::any::Any;
+
+/// A typed operation whose type only its engine knows.
+pub struct AnyOp(Box<dyn Any + Send + Sync>);
+
+/// A request bound to a route of an engine.
+pub struct BoundOp {
+    pub facts: &'static RouteFacts,
+    pub op: AnyOp,
+    pub unknown: Vec<String>,
+    /// Path inside the mount in its canonical form; ends in a slash for LIST.
+    pub path: String,
+}
+
+/// An engine of any kind.
+#[async_trait]
+pub trait AnyEngine: Send + Sync {
+    fn kind(&self) -> &'static str;
+    fn route_facts(&self) -> Vec<&'static RouteFacts>;
+    /// Binds a path inside the mount.
+    ///
+    /// # Errors
+    /// [`Cause::NoRoute`] if no pattern matches, [`Cause::Unsupported`] if one does but not with this method, and what
+    /// the binding says of wrong parameters.
+    fn bind(&self, method: Method, path: &str, params: &mut Params) -> Result<BoundOp, BindError>;
+    fn bind_secret(&self, op: SecretOp) -> Result<BoundOp, Error>;
+    async fn handle(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Outcome, Error>;
+    async fn exists(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<bool, Error>;
+    async fn login(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Vouch, Error>;
+    async fn renew_login(&self, cx: &mut Context<'_>, before: &Identification) -> Result<Vouch, Error>;
+    fn external(&self) -> Option<&dyn External>;
+    fn revoker(&self) -> Option<&dyn Revoker>;
+}
+
+/// Why a path was not bound. If a route matched but its parameters were wrong, policies are still asked first: a
+/// stranger must not learn from an error text what exists.
+pub struct BindError {
+    pub error: Error,
+    pub facts: Option<&'static RouteFacts>,
+    /// Canonical as far as it could be made.
+    pub path: String,
+}
+
+/// A plain engine behind the erased trait.
+pub struct Erased<E: Engine>(pub E);
+
+/// An auth method behind the erased trait.
+pub struct ErasedAuth<E: AuthMethod>(pub E);
+
+fn bind_with<E: Engine>(engine: &E, method: Method, path: &str, params: &mut Params) -> Result<BoundOp, BindError> {
+    let folder = method == Method::List;
+    let bare = if folder { path.strip_suffix('/').unwrap_or(path) } else { path };
+    let mut other_method = false;
+    for route in engine.routes() {
+        let Some(found) = pattern::bind(route.facts.pattern, bare) else { continue };
+        if route.facts.method != method {
+            other_method = true;
+            continue;
+        }
+        let path = if folder && !found.path.is_empty() { format!("{}/", found.path) } else { found.path };
+        params.set_captures(found.captures);
+        return match (route.bind)(params) {
+            Ok(bound) => {
+                Ok(BoundOp { facts: &route.facts, op: AnyOp(Box::new(bound.op)), unknown: bound.unknown, path })
+            }
+            Err(error) => Err(BindError { error, facts: Some(&route.facts), path }),
+        };
+    }
+    let error = match other_method {
+        true => Error::new(Cause::Unsupported, "unsupported operation"),
+        false => Error::new(Cause::NoRoute, "unsupported path"),
+    };
+    Err(BindError { error, facts: None, path: path.to_owned() })
+}
+
+fn bind_secret_with<E: Engine>(engine: &E, op: SecretOp) -> Result<BoundOp, Error> {
+    let shared = engine.secret(op).ok_or_else(|| Error::new(Cause::Unsupported, "this mount keeps no secrets"))?;
+    let route = engine.routes().iter().find(|route| route.facts.name == shared.route);
+    let route = route.ok_or_else(|| Error::internal("a shared operation names no route"))?;
+    CanonicalPath::parse(&shared.path)?;
+    Ok(BoundOp { facts: &route.facts, op: AnyOp(Box::new(shared.op)), unknown: Vec::new(), path: shared.path })
+}
+
+fn typed<E: Engine>(op: &AnyOp) -> Result<&E::Op, Error> {
+    op.0.downcast_ref().ok_or_else(|| Error::internal("an operation reached an engine that did not bind it"))
+}
+
+macro_rules! erase {
+    ($wrapper:ident, $bound:path, { $($login:tt)* }) => {
+        #[async_trait]
+        impl<E: $bound> AnyEngine for $wrapper<E> {
+            fn kind(&self) -> &'static str {
+                self.0.kind()
+            }
+            fn route_facts(&self) -> Vec<&'static RouteFacts> {
+                self.0.routes().iter().map(|route| &route.facts).collect()
+            }
+            fn bind(&self, method: Method, path: &str, params: &mut Params) -> Result<BoundOp, BindError> {
+                bind_with(&self.0, method, path, params)
+            }
+            fn bind_secret(&self, op: SecretOp) -> Result<BoundOp, Error> {
+                bind_secret_with(&self.0, op)
+            }
+            async fn handle(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Outcome, Error> {
+                self.0.handle(cx, typed::<E>(op)?).await
+            }
+            async fn exists(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<bool, Error> {
+                self.0.exists(cx, typed::<E>(op)?).await
+            }
+            fn external(&self) -> Option<&dyn External> {
+                self.0.external()
+            }
+            fn revoker(&self) -> Option<&dyn Revoker> {
+                self.0.revoker()
+            }
+            $($login)*
+        }
+    };
+}
+
+erase!(Erased, Engine, {
+    async fn login(&self, _cx: &mut Context<'_>, _op: &AnyOp) -> Result<Vouch, Error> {
+        Err(Error::internal("this engine cannot vouch for callers"))
+    }
+    async fn renew_login(&self, _cx: &mut Context<'_>, _before: &Identification) -> Result<Vouch, Error> {
+        Err(Error::internal("this engine cannot vouch for callers"))
+    }
+});
+
+erase!(ErasedAuth, AuthMethod, {
+    async fn login(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Vouch, Error> {
+        self.0.login(cx, typed::<E>(op)?).await
+    }
+    async fn renew_login(&self, cx: &mut Context<'_>, before: &Identification) -> Result<Vouch, Error> {
+        self.0.renew(cx, before).await
+    }
+});
+
+/// Whether a table's row needs no token: what the golden list of tests compares.
+#[must_use]
+pub fn is_open(facts: &RouteFacts) -> bool {
+    matches!(facts.access, Access::Anonymous | Access::Login)
+}
