@@ -24,6 +24,8 @@ pub enum Cause {
     Unavailable,
     /// More bytes, items or nesting than the named bound.
     TooLarge,
+    /// A header that is read as a whole (a token) is longer than the named bound.
+    HeaderTooLarge,
     /// The content type is not one this route reads.
     MediaType,
     /// Too many requests from this source.
