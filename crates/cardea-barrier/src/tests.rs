@@ -9,7 +9,7 @@ use cardea_storage::record::Codec;
 use std::sync::Arc;
 
 fn rng(seed: u64) -> Arc<dyn Randomness> {
-    Arc::new(SeededRandomness::new(seed))
+    Arc::new(SeededRandomness::new(&seed.to_be_bytes()))
 }
 
 fn unsealed(seed: u64) -> (Barrier, Arc<Keyring>) {

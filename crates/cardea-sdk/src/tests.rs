@@ -27,7 +27,7 @@ fn password_policies() {
     let password = PasswordPolicy::default().generate(&rng).unwrap();
     assert_eq!(password.expose().len(), 20);
     assert!(password.expose().contains('-'));
-    let policy = PasswordPolicy::parse("length = 8\nrule \"charset\" { charset = \"ab\" min-chars = 1 }\nrule \"charset\" { charset = \"01\" min-chars = 2 }").unwrap();
+    let policy = PasswordPolicy::parse("length = 8\nrule \"charset\" {\n charset = \"ab\"\n min-chars = 1\n}\nrule \"charset\" {\n charset = \"01\"\n min-chars = 2\n}").unwrap();
     let password = policy.generate(&rng).unwrap();
     assert!(password.expose().chars().filter(|c| "01".contains(*c)).count() >= 2);
     for bad in ["", "length = 2", "length = 8", "length = 8\nfoo = 1\n", "length = 4\nrule \"charset\" { charset = \"ab\" min-chars = 5 }", "{", "length = 8\nrule \"x\" { charset = \"ab\" }"] {
