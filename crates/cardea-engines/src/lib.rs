@@ -1,1 +1,17 @@
-//! Secrets engines, one folder each.
+//! Secrets engines, one folder each. An engine knows the SDK, the model and its own records; it must never know the
+//! kernel, a dialect or another engine.
+
+#![forbid(unsafe_code)]
+
+pub mod kv; // secrets with versions
+
+use cardea_sdk::erased::{AnyEngine, Erased};
+use std::sync::Arc;
+
+/// The engines that need nothing to be made, one line each; what a server registers.
+#[must_use]
+pub fn all() -> Vec<Arc<dyn AnyEngine>> {
+    vec![
+        Arc::new(Erased(kv::Kv)), //
+    ]
+}

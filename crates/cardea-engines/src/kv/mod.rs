@@ -1,0 +1,123 @@
+//! `kv`: secrets with versions, as Vault's KV version 2 serves them. Read this file, then `model.rs`, then `ops.rs`.
+//!
+//! A secret is one small pointer record (states of all versions, settings, labels) and one immutable record a payload.
+//! What holds:
+//!
+//! - A payload is stored and served token for token; it is never parsed into values and never cached.
+//! - A pointer and the payload that it points to are written in one transaction. Nothing serves a payload but by its
+//!   pointer, so that removing a version from the pointer makes it unreadable at once.
+//! - A version number is never used again within one secret id; a path that is deleted and written again has a new id.
+//! - `current` is the newest version, deleted or not; the stage labels follow it with every write, for the dialects
+//!   that show them.
+//! - A commit has room for a bounded number of removals. Where a deleted secret (40) or a pruned one (32) has more
+//!   payloads than that, the rest becomes a `purge` record, and every later write and deletion in the mount removes up
+//!   to 16 of them. Nobody can read them meanwhile: their pointer is gone.
+//! - Reads and writes are `SecretOp`s. The routes `data-read` and `data-write` and every other dialect run the same code
+//!   and are judged by policies as `data/<path>`.
+//!
+//! It must never answer a payload where a form asks for metadata, and its `transcripts/` are a promise to clients: each
+//! file is a sequence that starts on a fresh mount at `secret/`. A request is `> METHOD path?query` with its JSON body on
+//! the next line; its answer is `< status` with the JSON body on the next line. In the answer, the string `*` stands for
+//! any value; the outermost object may have members that are not named, all inner objects are complete. Lines
+//! that start with `#` are comments.
+
+mod model;
+mod ops;
+mod routes;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use crate::kv::ops::{Fate, Patched};
+use crate::kv::routes::{Op, SubkeysForm};
+use cardea_model::{Body, Error, Payload, SecretOp};
+use cardea_sdk::engine::SharedOp;
+use cardea_sdk::{Context, Done, Engine, Outcome, Route, async_trait};
+
+/// The engine; it has no state of its own.
+pub struct Kv;
+
+#[async_trait]
+impl Engine for Kv {
+    type Op = Op;
+
+    fn kind(&self) -> &'static str {
+        "kv"
+    }
+
+    fn routes(&self) -> &'static [Route<Op>] {
+        routes::ROUTES
+    }
+
+    async fn handle(&self, cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
+        match op {
+            Op::ConfigRead => {
+                let config = ops::config(cx).await?;
+                Done::object(&routes::config_form(&config))
+            }
+            Op::ConfigWrite(change) => ops::change_config(cx, change).await.map(|()| Done::empty()),
+            Op::Secret(SecretOp::Read { path, version }) => {
+                let answer = ops::read(cx, path, version).await?;
+                Ok(Done::body(Body::Secret(Box::new(answer))))
+            }
+            Op::Secret(SecretOp::Write { path, payload, check_version }) => {
+                let answer = ops::write(cx, path, payload, *check_version).await?;
+                Ok(Done::body(Body::Secret(Box::new(answer))))
+            }
+            Op::Patch { path, change, check } => match ops::patch(cx, path, change, *check).await? {
+                Patched::Written(answer) => Ok(Done::body(Body::Secret(Box::new(answer)))),
+                Patched::Gone(mut answer) => {
+                    let form = Payload::of(&routes::version_form(&mut answer))?;
+                    Ok(Done::body(Body::Gone(form)))
+                }
+            },
+            Op::DeleteCurrent { path } => ops::delete_current(cx, path).await.map(|()| Done::empty()),
+            Op::Delete { path, versions } => {
+                ops::change_versions(cx, path, versions, Fate::Delete).await.map(|()| Done::empty())
+            }
+            Op::Undelete { path, versions } => {
+                ops::change_versions(cx, path, versions, Fate::Undelete).await.map(|()| Done::empty())
+            }
+            Op::Destroy { path, versions } => {
+                ops::change_versions(cx, path, versions, Fate::Destroy).await.map(|()| Done::empty())
+            }
+            Op::Subkeys { path, version, depth } => {
+                let mut answer = ops::read(cx, path, version).await?;
+                let payload = answer.payload.take();
+                let subkeys = payload.map(|payload| tree::skeleton(&payload, *depth)).transpose()?;
+                let gone = subkeys.is_none();
+                let form = Payload::of(&SubkeysForm { subkeys, metadata: routes::version_form(&mut answer) })?;
+                Ok(Done::body(if gone { Body::Gone(form) } else { Body::Object(form) }))
+            }
+            Op::List { folder, page } => Done::keys(ops::list(cx, folder, page).await?),
+            Op::MetadataRead { path } => {
+                let (pointer, config) = ops::metadata(cx, path).await?;
+                Done::object(&routes::metadata_form(&pointer, &config))
+            }
+            Op::MetadataWrite { path, change } => {
+                ops::change_metadata(cx, path, change, true).await.map(|()| Done::empty())
+            }
+            Op::MetadataPatch { path, change } => {
+                ops::change_metadata(cx, path, change, false).await.map(|()| Done::empty())
+            }
+            Op::MetadataDelete { path } => ops::delete_secret(cx, path).await.map(|()| Done::empty()),
+        }
+    }
+
+    async fn exists(&self, cx: &mut Context<'_>, op: &Op) -> Result<bool, Error> {
+        match op.path() {
+            Some(path) => ops::exists(cx, path).await,
+            None => Ok(true),
+        }
+    }
+
+    fn secret(&self, op: SecretOp) -> Option<SharedOp<Op>> {
+        let route = match op {
+            SecretOp::Read { .. } => "data-read",
+            SecretOp::Write { .. } => "data-write",
+        };
+        let path = format!("data/{}", op.path());
+        Some(SharedOp { op: Op::Secret(op), route, path })
+    }
+}

@@ -1,0 +1,134 @@
+//! What a mount of `kv` stores. Every record has its version tag; nothing here may mix a payload into a record that is
+//! cached, listed or shown.
+//!
+//! | kind | name | what |
+//! |---|---|---|
+//! | `secret` | path of the secret | [`Pointer`]: states of all versions, settings, labels |
+//! | `payload` | `<secret id>/<version, 20 digits>` | [`StoredPayload`]: one immutable JSON text |
+//! | `config` | `kv` | [`Config`]: settings of the mount |
+//! | `purge` | `<secret id>/<from, 20 digits>-<to, 20 digits>` | [`Purge`]: payloads that nothing points at any more |
+
+use cardea_model::secret::Secret;
+use cardea_model::{Error, Payload};
+use cardea_storage::json_record;
+use cardea_storage::record::{Record, Wiped};
+use serde::{Deserialize, Serialize};
+
+/// Name of the one [`Config`] record of a mount.
+pub const CONFIG_NAME: &str = "kv";
+
+/// The pointer record of a secret, under its path.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Pointer(pub Secret);
+
+json_record!(Pointer, "secret", 1, cached);
+
+/// One payload, exactly as it was written.
+pub struct StoredPayload(pub Payload);
+
+/// First byte of a stored payload; the JSON text follows as it came.
+const PAYLOAD_FORM: u8 = 1;
+
+impl StoredPayload {
+    /// The record's name. Numbers are padded, so that names sort as versions do.
+    #[must_use]
+    pub fn name(secret_id: &str, version: u64) -> String {
+        format!("{secret_id}/{version:020}")
+    }
+}
+
+impl Record for StoredPayload {
+    const KIND: &'static str = "payload";
+
+    fn encode(&self) -> Result<Wiped, Error> {
+        let text = self.0.text();
+        let mut out = Wiped::new(Vec::with_capacity(1 + text.len()));
+        out.push(PAYLOAD_FORM);
+        out.extend_from_slice(text.as_bytes());
+        Ok(out)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let broken = || Error::internal("a payload record does not parse");
+        match bytes.split_first() {
+            Some((&PAYLOAD_FORM, text)) => {
+                let text = std::str::from_utf8(text).map_err(|_| broken())?;
+                Payload::parse(text.to_owned()).map(Self).map_err(|_| broken())
+            }
+            _ => Err(Error::internal("a payload record has a form that this release does not know")),
+        }
+    }
+}
+
+/// Settings of the mount, for secrets that have none of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Versions kept of each secret; `None` is the built-in default.
+    pub max_versions: Option<u64>,
+    /// Whether every write has to name the version that it replaces.
+    pub cas_required: bool,
+    pub delete_after: DeleteAfter,
+}
+
+json_record!(Config, "config", 1, cached);
+
+/// After which time versions of a mount delete themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeleteAfter {
+    /// The mount has no opinion: each secret's own setting holds.
+    #[default]
+    Unset,
+    /// Never, whatever a secret says.
+    Never,
+    /// Seconds; the smaller of this and the secret's own holds.
+    Seconds(u64),
+}
+
+/// Payloads of versions that no pointer knows any more, to be removed by later writes. The name says all; the body is
+/// the version byte alone, so that two writers may advance the same range without reading, and so without a conflict:
+/// removing what is already gone changes nothing, and version numbers of one secret id are never used again.
+pub struct Purge;
+
+/// The only form of a [`Purge`].
+const PURGE_FORM: u8 = 1;
+
+impl Record for Purge {
+    const KIND: &'static str = "purge";
+
+    fn encode(&self) -> Result<Wiped, Error> {
+        Ok(Wiped::new(vec![PURGE_FORM]))
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        match bytes {
+            [PURGE_FORM] => Ok(Self),
+            _ => Err(Error::internal("a purge record has a form that this release does not know")),
+        }
+    }
+}
+
+/// What the name of a [`Purge`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeRange {
+    pub secret_id: String,
+    /// First and last version, inclusive.
+    pub from: u64,
+    pub to: u64,
+}
+
+impl PurgeRange {
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{:020}-{:020}", self.secret_id, self.from, self.to)
+    }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let (secret_id, range) = name.split_once('/')?;
+        let (from, to) = range.split_once('-')?;
+        Some(Self { secret_id: secret_id.to_owned(), from: from.parse().ok()?, to: to.parse().ok()? })
+    }
+}

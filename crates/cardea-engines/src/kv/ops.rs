@@ -1,0 +1,468 @@
+//! One function an operation, over the mount's records. Nothing here may know a wire, or look into a payload beyond
+//! what `tree` does; answers are records and typed answers that `routes` gives a form.
+
+use crate::kv::model::{CONFIG_NAME, Config, DeleteAfter, Pointer, Purge, PurgeRange, StoredPayload};
+use crate::kv::routes::{ConfigChange, MetadataChange, Page, SecretChange};
+use crate::kv::tree;
+use cardea_model::limit::{
+    LIST_ENTRIES_MAX, METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX, PAYLOAD_BYTES_MAX,
+};
+use cardea_model::operation::VersionRef;
+use cardea_model::secret::{ContentForm, Secret, SecretAnswer, SecretSettings, Version, VersionState};
+use cardea_model::{CanonicalPath, Cause, Error, Payload, Timestamp, TtlSeconds};
+use cardea_sdk::Context;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Versions kept where neither the secret nor the mount says otherwise; what Vault documents.
+pub const VERSIONS_KEPT_DEFAULT: u64 = 10;
+/// Most versions that a secret may keep. Their states stand in one record of at most some 300 bytes each, which must
+/// fit one commit of 1 MiB beside a payload of 768 KiB.
+pub const VERSIONS_KEPT_MAX: u64 = 500;
+/// Most payloads that one deletion or destruction removes at once: with the records around them and what the pipeline
+/// adds they stay below the 96 operations of a commit.
+pub const PAYLOADS_REMOVED_MAX: usize = 40;
+/// Most payloads that one write prunes at once; the rest becomes a purge.
+const PAYLOADS_PRUNED_MAX: usize = 32;
+/// Payloads that a later write removes from a purge.
+const PAYLOADS_PURGED_MAX: u64 = 16;
+/// Times that a read looks again when a writer took the version away between its two looks.
+const READ_ATTEMPTS_MAX: usize = 3;
+/// Longest creator kept with a version, in bytes: an entity id fits, and 500 of them fit the pointer.
+const CREATOR_BYTES_MAX: usize = 128;
+/// Stage labels that every write moves. Some dialects show them; all dialects share the secret.
+const STAGE_CURRENT: &str = "AWSCURRENT";
+const STAGE_PREVIOUS: &str = "AWSPREVIOUS";
+
+/// Settings of the mount.
+pub async fn config(cx: &mut Context<'_>) -> Result<Arc<Config>, Error> {
+    Ok(cx.state.peek::<Config>(CONFIG_NAME).await?.unwrap_or_default())
+}
+
+/// Changes what the request names, and leaves the rest.
+pub async fn change_config(cx: &mut Context<'_>, change: &ConfigChange) -> Result<(), Error> {
+    let mut config = (*config(cx).await?).clone();
+    if let Some(max_versions) = change.max_versions {
+        config.max_versions = max_versions;
+    }
+    if let Some(cas_required) = change.cas_required {
+        config.cas_required = cas_required;
+    }
+    if let Some(delete_after) = change.delete_after {
+        config.delete_after = delete_after;
+    }
+    cx.state.put(CONFIG_NAME, &config)
+}
+
+/// Whether a secret has a pointer, with or without versions.
+pub async fn exists(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<bool, Error> {
+    cx.state.exists::<Pointer>(path.as_str()).await
+}
+
+/// One version; without a payload if it is deleted, destroyed or past its time.
+///
+/// # Errors
+/// Not found, if the secret or the version does not exist.
+pub async fn read(cx: &mut Context<'_>, path: &CanonicalPath, wanted: &VersionRef) -> Result<SecretAnswer, Error> {
+    for _ in 0..READ_ATTEMPTS_MAX {
+        let pointer = cx.state.peek::<Pointer>(path.as_str()).await?.ok_or_else(Error::not_found)?;
+        let secret = &pointer.0;
+        let version = find(secret, wanted).ok_or_else(Error::not_found)?;
+        if !version.is_readable(cx.now) {
+            return Ok(answer(secret, version, None));
+        }
+        let name = StoredPayload::name(&secret.id, version.number);
+        if let Some(stored) = cx.state.get::<StoredPayload>(&name).await? {
+            return Ok(answer(secret, version, Some(stored.0)));
+        }
+        // The pointer and the payload are two reads. A writer may have removed the version in between; then the
+        // pointer says so by now.
+    }
+    Err(Error::internal("a readable version of a secret has no payload"))
+}
+
+fn find<'s>(secret: &'s Secret, wanted: &VersionRef) -> Option<&'s Version> {
+    let number = match wanted {
+        VersionRef::Current | VersionRef::Number(0) => secret.current,
+        VersionRef::Number(number) => *number,
+        VersionRef::Stage(stage) => *secret.stages.get(stage)?,
+        VersionRef::Id(id) => match secret.versions.iter().find(|version| version.id == *id) {
+            Some(version) => version.number,
+            None => *secret.tokens.get(id)?,
+        },
+    };
+    secret.version(number)
+}
+
+fn answer(secret: &Secret, version: &Version, payload: Option<Payload>) -> SecretAnswer {
+    let stages = secret.stages.iter().filter(|(_, number)| **number == version.number);
+    SecretAnswer {
+        secret_id: secret.id.clone(),
+        path: secret.path.clone(),
+        version: version.clone(),
+        stages: stages.map(|(stage, _)| stage.clone()).collect(),
+        metadata: secret.metadata.clone(),
+        payload,
+    }
+}
+
+/// Adds a version; creates the secret if there is none.
+///
+/// # Errors
+/// A check-and-set that failed or is missing, a payload that is too large or not something a secret can hold.
+pub async fn write(
+    cx: &mut Context<'_>,
+    path: &CanonicalPath,
+    payload: &Payload,
+    check: Option<u64>,
+) -> Result<SecretAnswer, Error> {
+    let config = config(cx).await?;
+    let secret = match cx.state.get::<Pointer>(path.as_str()).await? {
+        Some(pointer) => pointer.0,
+        None => new_secret(cx, path)?,
+    };
+    check_and_set(&config, &secret, check)?;
+    add_version(cx, &config, secret, payload).await
+}
+
+/// What a patch leads to.
+pub enum Patched {
+    Written(SecretAnswer),
+    /// The current version is deleted or destroyed: there is nothing to patch.
+    Gone(SecretAnswer),
+}
+
+/// Adds a version that is the current one with a merge patch applied.
+///
+/// # Errors
+/// As [`write`], and not found if there is no current version.
+pub async fn patch(
+    cx: &mut Context<'_>,
+    path: &CanonicalPath,
+    change: &Payload,
+    check: Option<u64>,
+) -> Result<Patched, Error> {
+    let config = config(cx).await?;
+    let mut current = read(cx, path, &VersionRef::Current).await?;
+    // Should this see another pointer than the read did, the commit fails and everything runs again.
+    let secret = cx.state.get::<Pointer>(path.as_str()).await?.ok_or_else(Error::not_found)?.0;
+    check_and_set(&config, &secret, check)?;
+    let Some(payload) = current.payload.take() else { return Ok(Patched::Gone(current)) };
+    if current.version.content != ContentForm::Object {
+        return Err(Error::invalid("only a secret whose current version is an object can be patched"));
+    }
+    let merged = tree::merge(&payload, change)?;
+    add_version(cx, &config, secret, &merged).await.map(Patched::Written)
+}
+
+fn check_and_set(config: &Config, secret: &Secret, check: Option<u64>) -> Result<(), Error> {
+    match check {
+        // The current number counts even if that version is deleted; 0 is the number of a secret never written.
+        Some(expected) if expected != secret.current => {
+            Err(Error::conflict("check-and-set parameter did not match the current version"))
+        }
+        None if config.cas_required || secret.settings.cas_required => {
+            Err(Error::invalid("check-and-set parameter required for this call"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn new_secret(cx: &Context<'_>, path: &CanonicalPath) -> Result<Secret, Error> {
+    if path.is_folder() {
+        return Err(Error::invalid("the name of a secret cannot end in a slash"));
+    }
+    Ok(Secret {
+        id: new_id(cx),
+        path: path.as_str().to_owned(),
+        created: cx.now,
+        updated: cx.now,
+        current: 0,
+        oldest: 0,
+        metadata: BTreeMap::new(),
+        settings: SecretSettings::default(),
+        stages: BTreeMap::new(),
+        tokens: BTreeMap::new(),
+        deleted: None,
+        versions: Vec::new(),
+    })
+}
+
+fn new_id(cx: &Context<'_>) -> String {
+    let mut bytes = [0u8; 16];
+    cx.rng.fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+}
+
+fn creator(cx: &Context<'_>) -> String {
+    let Some(caller) = cx.caller else { return String::new() };
+    let name = match &caller.entity {
+        Some(entity) if caller.display_name.is_empty() => &entity.0,
+        _ => &caller.display_name,
+    };
+    let end = (0..=CREATOR_BYTES_MAX.min(name.len())).rev().find(|at| name.is_char_boundary(*at));
+    name[..end.unwrap_or(0)].to_owned()
+}
+
+async fn add_version(
+    cx: &mut Context<'_>,
+    config: &Config,
+    mut secret: Secret,
+    payload: &Payload,
+) -> Result<SecretAnswer, Error> {
+    if payload.text().len() > PAYLOAD_BYTES_MAX {
+        return Err(Error::new(Cause::TooLarge, "payload of the secret is too large"));
+    }
+    let content = match payload.text().trim_start().as_bytes().first() {
+        Some(b'{') => ContentForm::Object,
+        Some(b'"') => ContentForm::Text,
+        _ => return Err(Error::invalid("payload of a secret is an object or a text")),
+    };
+    let number = secret.current + 1;
+    secret.versions.push(Version {
+        number,
+        id: new_id(cx),
+        created: cx.now,
+        creator: creator(cx),
+        state: VersionState::Enabled,
+        deletion: deletion_time(config, &secret.settings, cx.now),
+        content,
+    });
+    if secret.current > 0 {
+        secret.stages.insert(STAGE_PREVIOUS.to_owned(), secret.current);
+    }
+    secret.stages.insert(STAGE_CURRENT.to_owned(), number);
+    secret.current = number;
+    secret.updated = cx.now;
+
+    cx.state.put(&StoredPayload::name(&secret.id, number), &StoredPayload(payload.duplicate()))?;
+    let kept = versions_kept(config, &secret.settings);
+    let pruned = prune(&mut secret, kept);
+    remove_payloads(cx, &secret.id, &pruned, PAYLOADS_PRUNED_MAX)?;
+    sweep(cx).await?;
+    let pointer = Pointer(secret);
+    cx.state.put(&pointer.0.path, &pointer)?;
+    let secret = &pointer.0;
+    let version = secret.version(number).ok_or_else(|| Error::internal("a version was pruned as it was written"))?;
+    Ok(answer(secret, version, None))
+}
+
+/// The larger of the secret's and the mount's setting, as clients know it; the default where neither says anything.
+pub fn versions_kept(config: &Config, settings: &SecretSettings) -> u64 {
+    config.max_versions.max(settings.max_versions).unwrap_or(VERSIONS_KEPT_DEFAULT).clamp(1, VERSIONS_KEPT_MAX)
+}
+
+fn deletion_time(config: &Config, settings: &SecretSettings, now: Timestamp) -> Option<Timestamp> {
+    let seconds = match (config.delete_after, settings.delete_after_s) {
+        (DeleteAfter::Never, _) => return None,
+        (DeleteAfter::Seconds(mount_s), Some(own_s)) => mount_s.min(own_s),
+        (DeleteAfter::Seconds(mount_s), None) => mount_s,
+        (DeleteAfter::Unset, own_s) => own_s?,
+    };
+    Some(now.plus(TtlSeconds(seconds)))
+}
+
+/// Forgets all versions but the newest `kept`; returns those of them that still had a payload, ascending.
+fn prune(secret: &mut Secret, kept: u64) -> Vec<u64> {
+    let last_gone = secret.current.saturating_sub(kept);
+    let gone = secret.versions.iter().filter(|v| v.number <= last_gone && v.state != VersionState::Destroyed);
+    let gone = gone.map(|version| version.number).collect();
+    secret.versions.retain(|version| version.number > last_gone);
+    secret.stages.retain(|_, number| *number > last_gone);
+    secret.tokens.retain(|_, number| *number > last_gone);
+    secret.oldest = secret.versions.first().map_or(0, |version| version.number);
+    gone
+}
+
+/// Removes up to `at_once` payloads now, and leaves a purge for the others. `numbers` ascend, and every number between
+/// the first and the last must be free to go.
+fn remove_payloads(cx: &mut Context<'_>, secret_id: &str, numbers: &[u64], at_once: usize) -> Result<(), Error> {
+    let (now, later) = numbers.split_at(at_once.min(numbers.len()));
+    for number in now {
+        cx.state.delete::<StoredPayload>(&StoredPayload::name(secret_id, *number));
+    }
+    match (later.first(), later.last()) {
+        (Some(&from), Some(&to)) => {
+            let range = PurgeRange { secret_id: secret_id.to_owned(), from, to };
+            cx.state.put(&range.name(), &Purge)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a few payloads that an earlier change left behind.
+async fn sweep(cx: &mut Context<'_>) -> Result<(), Error> {
+    let names = cx.state.names::<Purge>("", None, 1).await?;
+    let Some(name) = names.first() else { return Ok(()) };
+    let range = PurgeRange::parse(name).ok_or_else(|| Error::internal("the name of a purge does not parse"))?;
+    let end = range.to.min(range.from.saturating_add(PAYLOADS_PURGED_MAX - 1));
+    for number in range.from..=end {
+        cx.state.delete::<StoredPayload>(&StoredPayload::name(&range.secret_id, number));
+    }
+    cx.state.delete::<Purge>(name);
+    if end < range.to {
+        let rest = PurgeRange { from: end + 1, ..range };
+        cx.state.put(&rest.name(), &Purge)?;
+    }
+    Ok(())
+}
+
+/// What happens to chosen versions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    Delete,
+    Undelete,
+    Destroy,
+}
+
+/// Deletes the current version. Idempotent, also where there is nothing.
+pub async fn delete_current(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(), Error> {
+    match cx.state.peek::<Pointer>(path.as_str()).await? {
+        Some(pointer) => change_versions(cx, path, &[pointer.0.current], Fate::Delete).await,
+        None => Ok(()),
+    }
+}
+
+/// Deletes, brings back or destroys versions. Numbers that do not exist are passed over, and so is a secret.
+///
+/// # Errors
+/// [`Cause::TooLarge`] if more payloads would have to be destroyed than one commit can carry.
+pub async fn change_versions(
+    cx: &mut Context<'_>,
+    path: &CanonicalPath,
+    numbers: &[u64],
+    fate: Fate,
+) -> Result<(), Error> {
+    let Some(mut pointer) = cx.state.get::<Pointer>(path.as_str()).await? else { return Ok(()) };
+    let now = cx.now;
+    let mut changed = false;
+    let mut destroyed = Vec::new();
+    for number in numbers {
+        let Some(version) = pointer.0.version_mut(*number) else { continue };
+        let gone = version.state == VersionState::Deleted || version.deletion.is_some_and(|at| at <= now);
+        match (fate, version.state) {
+            (_, VersionState::Destroyed) => continue,
+            (Fate::Delete, _) if gone => continue,
+            (Fate::Delete, _) => {
+                version.state = VersionState::Deleted;
+                version.deletion = Some(now);
+            }
+            (Fate::Undelete, VersionState::Enabled) if version.deletion.is_none() => continue,
+            (Fate::Undelete, _) => {
+                if version.state == VersionState::Deleted {
+                    version.state = VersionState::Enabled;
+                }
+                version.deletion = None;
+            }
+            (Fate::Destroy, _) => {
+                version.state = VersionState::Destroyed;
+                destroyed.push(*number);
+            }
+        }
+        changed = true;
+    }
+    if destroyed.len() > PAYLOADS_REMOVED_MAX {
+        let words =
+            format!("too many versions in one request: at most {PAYLOADS_REMOVED_MAX} can be destroyed at once");
+        return Err(Error::new(Cause::TooLarge, words));
+    }
+    for number in destroyed {
+        cx.state.delete::<StoredPayload>(&StoredPayload::name(&pointer.0.id, number));
+    }
+    if changed {
+        pointer.0.updated = now;
+        cx.state.put(path.as_str(), &pointer)?;
+    }
+    Ok(())
+}
+
+/// Names directly in a folder; `folder` is empty or ends in a slash.
+pub async fn list(cx: &mut Context<'_>, folder: &str, page: &Page) -> Result<Vec<String>, Error> {
+    let limit = page.limit.map_or(LIST_ENTRIES_MAX, |limit| limit.min(LIST_ENTRIES_MAX));
+    cx.state.children::<Pointer>(folder, page.after.as_deref(), limit).await
+}
+
+/// The pointer of a secret, to be looked at, and the mount's settings that apply to it.
+///
+/// # Errors
+/// Not found.
+pub async fn metadata(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(Arc<Pointer>, Arc<Config>), Error> {
+    let pointer = cx.state.peek::<Pointer>(path.as_str()).await?.ok_or_else(Error::not_found)?;
+    let config = config(cx).await?;
+    Ok((pointer, config))
+}
+
+/// Changes a secret's settings and metadata; creates it without versions if `create`.
+///
+/// # Errors
+/// Metadata beyond the bounds; not found if it neither exists nor may be created.
+pub async fn change_metadata(
+    cx: &mut Context<'_>,
+    path: &CanonicalPath,
+    change: &SecretChange,
+    create: bool,
+) -> Result<(), Error> {
+    let config = config(cx).await?;
+    let mut secret = match cx.state.get::<Pointer>(path.as_str()).await? {
+        Some(pointer) => pointer.0,
+        None if create => new_secret(cx, path)?,
+        None => return Err(Error::not_found()),
+    };
+    if let Some(max_versions) = change.max_versions {
+        secret.settings.max_versions = max_versions;
+    }
+    if let Some(cas_required) = change.cas_required {
+        if !cas_required && config.cas_required {
+            cx.warn("the mount requires check-and-set: cas_required = false on the secret has no effect");
+        }
+        secret.settings.cas_required = cas_required;
+    }
+    if let Some(delete_after_s) = change.delete_after_s {
+        secret.settings.delete_after_s = delete_after_s;
+    }
+    match &change.metadata {
+        MetadataChange::Keep => {}
+        MetadataChange::Replace(pairs) => secret.metadata = pairs.clone(),
+        MetadataChange::Merge(pairs) => {
+            for (key, value) in pairs {
+                match value {
+                    Some(value) => secret.metadata.insert(key.clone(), value.clone()),
+                    None => secret.metadata.remove(key),
+                };
+            }
+        }
+    }
+    check_metadata(&secret.metadata)?;
+    secret.updated = cx.now;
+    cx.state.put(path.as_str(), &Pointer(secret))
+}
+
+fn check_metadata(pairs: &BTreeMap<String, String>) -> Result<(), Error> {
+    if pairs.len() > METADATA_PAIRS_MAX {
+        return Err(Error::invalid(format!("custom_metadata has more than {METADATA_PAIRS_MAX} pairs")));
+    }
+    for (key, value) in pairs {
+        if key.is_empty() || key.len() > METADATA_KEY_BYTES_MAX || key.chars().any(char::is_control) {
+            let words =
+                format!("a key of custom_metadata is empty, unprintable or over {METADATA_KEY_BYTES_MAX} bytes");
+            return Err(Error::invalid(words));
+        }
+        if value.len() > METADATA_VALUE_BYTES_MAX || value.chars().any(char::is_control) {
+            let words = format!("a value of custom_metadata is unprintable or over {METADATA_VALUE_BYTES_MAX} bytes");
+            return Err(Error::invalid(words));
+        }
+    }
+    Ok(())
+}
+
+/// Removes a secret with everything it had. Idempotent.
+pub async fn delete_secret(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(), Error> {
+    let Some(pointer) = cx.state.get::<Pointer>(path.as_str()).await? else { return Ok(()) };
+    let secret = pointer.0;
+    cx.state.delete::<Pointer>(path.as_str());
+    let left = secret.versions.iter().filter(|version| version.state != VersionState::Destroyed);
+    let left: Vec<u64> = left.map(|version| version.number).collect();
+    // Swept before new work is left behind, so that what is swept is older than this.
+    sweep(cx).await?;
+    remove_payloads(cx, &secret.id, &left, PAYLOADS_REMOVED_MAX)
+}

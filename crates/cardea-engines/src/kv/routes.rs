@@ -1,0 +1,626 @@
+//! The table of routes, how a request becomes an operation, and the forms in which Vault's clients know the answers.
+//! It must never depend on state, and a form must never carry more than its name says.
+
+use crate::kv::model::{Config, DeleteAfter, Pointer};
+use crate::kv::ops::{VERSIONS_KEPT_MAX, versions_kept};
+use cardea_model::loose::{self, Flag, Int, Pairs, Text};
+use cardea_model::operation::VersionRef;
+use cardea_model::secret::{ContentForm, SecretAnswer, Version, VersionState};
+use cardea_model::time::{go_duration, parse_duration_s};
+use cardea_model::{Body, CanonicalPath, Error, Payload, SecretOp, Timestamp};
+use cardea_sdk::{Bound, Route};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Everything that a mount of `kv` can be asked.
+#[derive(Debug)]
+pub enum Op {
+    ConfigRead,
+    ConfigWrite(ConfigChange),
+    /// Reads and writes of a secret, the same whatever the dialect.
+    Secret(SecretOp),
+    Patch {
+        path: CanonicalPath,
+        change: Payload,
+        check: Option<u64>,
+    },
+    DeleteCurrent {
+        path: CanonicalPath,
+    },
+    Delete {
+        path: CanonicalPath,
+        versions: Vec<u64>,
+    },
+    Undelete {
+        path: CanonicalPath,
+        versions: Vec<u64>,
+    },
+    Destroy {
+        path: CanonicalPath,
+        versions: Vec<u64>,
+    },
+    Subkeys {
+        path: CanonicalPath,
+        version: VersionRef,
+        depth: u64,
+    },
+    /// `folder` is empty or ends in a slash.
+    List {
+        folder: String,
+        page: Page,
+    },
+    MetadataRead {
+        path: CanonicalPath,
+    },
+    MetadataWrite {
+        path: CanonicalPath,
+        change: SecretChange,
+    },
+    MetadataPatch {
+        path: CanonicalPath,
+        change: SecretChange,
+    },
+    MetadataDelete {
+        path: CanonicalPath,
+    },
+}
+
+impl Op {
+    /// The secret that the operation is about, if it is about one.
+    #[must_use]
+    pub fn path(&self) -> Option<&CanonicalPath> {
+        match self {
+            Self::ConfigRead | Self::ConfigWrite(_) | Self::List { .. } => None,
+            Self::Secret(op) => Some(op.path()),
+            Self::Patch { path, .. }
+            | Self::DeleteCurrent { path }
+            | Self::Delete { path, .. }
+            | Self::Undelete { path, .. }
+            | Self::Destroy { path, .. }
+            | Self::Subkeys { path, .. }
+            | Self::MetadataRead { path }
+            | Self::MetadataWrite { path, .. }
+            | Self::MetadataPatch { path, .. }
+            | Self::MetadataDelete { path } => Some(path),
+        }
+    }
+}
+
+/// A change of the mount's settings; `None` leaves one as it is.
+#[derive(Debug, Default)]
+pub struct ConfigChange {
+    /// `Some(None)` is the built-in default.
+    pub max_versions: Option<Option<u64>>,
+    pub cas_required: Option<bool>,
+    pub delete_after: Option<DeleteAfter>,
+}
+
+/// A change of a secret's settings and metadata; `None` leaves one as it is.
+#[derive(Debug, Default)]
+pub struct SecretChange {
+    /// `Some(None)` takes the mount's.
+    pub max_versions: Option<Option<u64>>,
+    pub cas_required: Option<bool>,
+    /// Seconds; `Some(None)` takes the mount's.
+    pub delete_after_s: Option<Option<u64>>,
+    pub metadata: MetadataChange,
+}
+
+#[derive(Debug, Default)]
+pub enum MetadataChange {
+    #[default]
+    Keep,
+    Replace(BTreeMap<String, String>),
+    /// `None` removes a pair.
+    Merge(BTreeMap<String, Option<String>>),
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Entries after this one.
+    pub after: Option<String>,
+    /// `None` is as many as one list may have.
+    pub limit: Option<usize>,
+}
+
+/// Members of the mount's settings, and of their answer.
+const CONFIG_FIELDS: &[&str] = &["max_versions", "cas_required", "delete_version_after"];
+/// What the log keeps of a write's answer.
+const VERSION_FIELDS: &[&str] = &["version", "created_time", "deletion_time", "destroyed"];
+
+/// The table.
+pub static ROUTES: &[Route<Op>] = &[
+    Route::read("config-read", "config", |p| Bound::plain(p, Op::ConfigRead))
+        .clear_answer(CONFIG_FIELDS)
+        .help("Reads the mount's settings for secrets that have none of their own."),
+    Route::write("config-write", "config", |p| Bound::try_read(p, config_change))
+        .clear(CONFIG_FIELDS)
+        .help("Sets how many versions are kept, whether writes need check-and-set, and when versions delete themselves. Members that are left out stay as they are; delete_version_after = -1s switches deletion by age off for the whole mount.")
+        .example(r#"{"max_versions": 20, "cas_required": false, "delete_version_after": "768h"}"#),
+    Route::read("data-read", "data/{path..}", |p| Bound::try_read(p, read_secret))
+        .shape(read_form)
+        .clear(&["version"])
+        .help("Reads one version of a secret, the current one if none is named. A version that is deleted or destroyed answers 404 with its metadata."),
+    Route::write("data-write", "data/{path..}", |p| Bound::try_read(p, write_secret))
+        .upsert()
+        .shape(write_form)
+        .clear_answer(VERSION_FIELDS)
+        .help("Writes a new version. With options.cas the write happens only if the current version has that number; 0 means that the secret was never written.")
+        .example(r#"{"options": {"cas": 0}, "data": {"username": "app", "password": "example"}}"#),
+    Route::patch("data-patch", "data/{path..}", |p| Bound::try_read(p, patch_secret))
+        .shape(write_form)
+        .clear_answer(VERSION_FIELDS)
+        .help("Writes a new version that is the current one with a JSON merge patch (RFC 7396) applied: members with null are removed, the others replace what was there.")
+        .example(r#"{"data": {"password": "example", "obsolete": null}}"#),
+    Route::delete("data-delete", "data/{path..}", |p| Bound::try_read(p, |at: At| Ok(Op::DeleteCurrent { path: at.path()? })))
+        .help("Deletes the current version. It can be brought back with undelete."),
+    Route::write("delete", "delete/{path..}", |p| {
+        Bound::try_read(p, |r: Chosen| r.op(|path, versions| Op::Delete { path, versions }))
+    })
+    .clear(&["versions"])
+    .help("Deletes versions. They can be brought back with undelete.")
+    .example(r#"{"versions": [1, 2]}"#),
+    Route::write("undelete", "undelete/{path..}", |p| {
+        Bound::try_read(p, |r: Chosen| r.op(|path, versions| Op::Undelete { path, versions }))
+    })
+    .clear(&["versions"])
+    .help("Brings deleted versions back, also those that their age deleted. Destroyed ones stay destroyed.")
+    .example(r#"{"versions": [1, 2]}"#),
+    Route::write("destroy", "destroy/{path..}", |p| {
+        Bound::try_read(p, |r: Chosen| r.op(|path, versions| Op::Destroy { path, versions }))
+    })
+    .clear(&["versions"])
+    .help("Removes the payloads of versions for good; their metadata stays. At most 40 in one request.")
+    .example(r#"{"versions": [1, 2]}"#),
+    Route::list("metadata-list", "metadata/{path..?}", |p| Bound::try_read(p, list_folder))
+        .clear(&["after", "limit"])
+        .help("Lists the names in a folder; subfolders end in a slash. With after and limit it answers a part."),
+    Route::read("metadata-read", "metadata/{path..}", |p| Bound::try_read(p, |at: At| Ok(Op::MetadataRead { path: at.path()? })))
+        .clear_answer(&["current_version", "oldest_version", "max_versions", "cas_required", "delete_version_after", "created_time", "updated_time"])
+        .help("Reads a secret's settings, its metadata and the state of each version, without any payload."),
+    Route::write("metadata-write", "metadata/{path..}", |p| Bound::try_read(p, metadata_write))
+        .upsert()
+        .clear(CONFIG_FIELDS)
+        .help("Sets a secret's settings and replaces its custom metadata. Creates the secret without versions if there is none.")
+        .example(r#"{"max_versions": 5, "custom_metadata": {"owner": "payments"}}"#),
+    Route::patch("metadata-patch", "metadata/{path..}", |p| Bound::try_read(p, metadata_patch))
+        .clear(CONFIG_FIELDS)
+        .help("Changes settings and single pairs of the custom metadata: null removes a pair, or takes the mount's setting.")
+        .example(r#"{"custom_metadata": {"owner": "payments", "obsolete": null}}"#),
+    Route::delete("metadata-delete", "metadata/{path..}", |p| Bound::try_read(p, |at: At| Ok(Op::MetadataDelete { path: at.path()? })))
+        .help("Removes a secret with all its versions and metadata, for good."),
+    Route::read("subkeys-read", "subkeys/{path..}", |p| Bound::try_read(p, subkeys))
+        .clear(&["version", "depth"])
+        .help("Reads the names inside one version of a secret, with null in place of every value. With depth, objects at that level count as values."),
+];
+
+// ---- requests ----
+
+/// A request that says no more than its path.
+#[derive(serde::Deserialize)]
+struct At {
+    path: String,
+}
+
+impl At {
+    fn path(&self) -> Result<CanonicalPath, Error> {
+        CanonicalPath::parse(&self.path)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct ReadInput {
+    path: String,
+    #[serde(default)]
+    version: Option<Int>,
+}
+
+fn read_secret(input: ReadInput) -> Result<Op, Error> {
+    let path = CanonicalPath::parse(&input.path)?;
+    Ok(Op::Secret(SecretOp::Read { path, version: version_ref(input.version)? }))
+}
+
+fn version_ref(version: Option<Int>) -> Result<VersionRef, Error> {
+    match count("version", version)? {
+        None | Some(0) => Ok(VersionRef::Current),
+        Some(number) => Ok(VersionRef::Number(number)),
+    }
+}
+
+/// A number that counts something; the text names the field and not the value.
+fn count(field: &str, number: Option<Int>) -> Result<Option<u64>, Error> {
+    let number = number.map(|Int(number)| u64::try_from(number));
+    number.transpose().map_err(|_| Error::invalid(format!("field `{field}` is negative")))
+}
+
+#[derive(serde::Deserialize)]
+struct WriteInput {
+    path: String,
+    #[serde(default)]
+    data: Option<Payload>,
+    #[serde(default)]
+    options: Option<WriteOptions>,
+}
+
+#[derive(serde::Deserialize)]
+struct WriteOptions {
+    #[serde(default)]
+    cas: Option<Int>,
+}
+
+impl WriteInput {
+    fn parts(self) -> Result<(CanonicalPath, Payload, Option<u64>), Error> {
+        let path = CanonicalPath::parse(&self.path)?;
+        let data = self.data.ok_or_else(|| Error::invalid("no data provided"))?;
+        if !data.is_object() {
+            return Err(Error::invalid("field `data` is not an object"));
+        }
+        let check = count("cas", self.options.and_then(|options| options.cas))?;
+        Ok((path, data, check))
+    }
+}
+
+fn write_secret(input: WriteInput) -> Result<Op, Error> {
+    let (path, payload, check_version) = input.parts()?;
+    Ok(Op::Secret(SecretOp::Write { path, payload, check_version }))
+}
+
+fn patch_secret(input: WriteInput) -> Result<Op, Error> {
+    let (path, change, check) = input.parts()?;
+    Ok(Op::Patch { path, change, check })
+}
+
+#[derive(serde::Deserialize)]
+struct Chosen {
+    path: String,
+    #[serde(default)]
+    versions: Numbers,
+}
+
+impl Chosen {
+    fn op(self, make: impl FnOnce(CanonicalPath, Vec<u64>) -> Op) -> Result<Op, Error> {
+        let path = CanonicalPath::parse(&self.path)?;
+        if self.versions.0.is_empty() {
+            return Err(Error::invalid("no version number provided"));
+        }
+        let numbers = self.versions.0.into_iter().map(|Int(number)| u64::try_from(number));
+        let mut numbers: Vec<u64> =
+            numbers.collect::<Result<_, _>>().map_err(|_| Error::invalid("field `versions` has a negative number"))?;
+        numbers.sort_unstable();
+        numbers.dedup();
+        Ok(make(path, numbers))
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct SubkeysInput {
+    path: String,
+    #[serde(default)]
+    version: Option<Int>,
+    #[serde(default)]
+    depth: Option<Int>,
+}
+
+fn subkeys(input: SubkeysInput) -> Result<Op, Error> {
+    let path = CanonicalPath::parse(&input.path)?;
+    let depth = count("depth", input.depth)?.unwrap_or_default();
+    Ok(Op::Subkeys { path, version: version_ref(input.version)?, depth })
+}
+
+#[derive(serde::Deserialize)]
+struct ListInput {
+    path: String,
+    #[serde(default)]
+    after: Option<String>,
+    #[serde(default)]
+    limit: Option<Int>,
+}
+
+fn list_folder(input: ListInput) -> Result<Op, Error> {
+    let folder = match input.path.as_str() {
+        "" => String::new(),
+        path => CanonicalPath::parse(path)?.into_folder().as_str().to_owned(),
+    };
+    // Zero and less mean "no limit" to the clients that send one.
+    let limit = input.limit.and_then(|Int(limit)| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
+    let after = input.after.filter(|after| !after.is_empty());
+    Ok(Op::List { folder, page: Page { after, limit } })
+}
+
+#[derive(serde::Deserialize)]
+struct ConfigInput {
+    #[serde(default)]
+    max_versions: Option<Int>,
+    #[serde(default)]
+    cas_required: Option<Flag>,
+    #[serde(default)]
+    delete_version_after: Option<Text>,
+}
+
+fn config_change(input: ConfigInput) -> Result<Op, Error> {
+    Ok(Op::ConfigWrite(ConfigChange {
+        max_versions: max_versions(input.max_versions)?,
+        cas_required: input.cas_required.map(|Flag(flag)| flag),
+        delete_after: input.delete_version_after.map(|Text(text)| delete_after(&text)).transpose()?,
+    }))
+}
+
+/// Zero is "no setting of its own".
+fn max_versions(number: Option<Int>) -> Result<Option<Option<u64>>, Error> {
+    match count("max_versions", number)? {
+        Some(number) if number > VERSIONS_KEPT_MAX => Err(Error::invalid(format!(
+            "field `max_versions` is too large: at most {VERSIONS_KEPT_MAX} versions are kept"
+        ))),
+        number => Ok(number.map(|number| (number > 0).then_some(number))),
+    }
+}
+
+/// A span that may be negative, which means never.
+fn delete_after(text: &str) -> Result<DeleteAfter, Error> {
+    let wrong = |_| Error::invalid("field `delete_version_after` has the wrong type or form");
+    match text.trim() {
+        "" => Ok(DeleteAfter::Unset),
+        text => match text.strip_prefix('-') {
+            Some(span) => match parse_duration_s(span).map_err(wrong)? {
+                0 => Ok(DeleteAfter::Unset),
+                _ => Ok(DeleteAfter::Never),
+            },
+            None => match parse_duration_s(text).map_err(wrong)? {
+                0 => Ok(DeleteAfter::Unset),
+                seconds => Ok(DeleteAfter::Seconds(seconds)),
+            },
+        },
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct MetadataInput {
+    path: String,
+    #[serde(default)]
+    max_versions: Option<Int>,
+    #[serde(default)]
+    cas_required: Option<Flag>,
+    #[serde(default)]
+    delete_version_after: Option<loose::Duration>,
+    #[serde(default)]
+    custom_metadata: Option<Pairs>,
+}
+
+fn metadata_write(input: MetadataInput) -> Result<Op, Error> {
+    let change = SecretChange {
+        max_versions: max_versions(input.max_versions)?,
+        cas_required: input.cas_required.map(|Flag(flag)| flag),
+        delete_after_s: input.delete_version_after.map(|span| span.none_if_zero().map(|seconds| seconds.0)),
+        metadata: input.custom_metadata.map_or(MetadataChange::Keep, |Pairs(pairs)| MetadataChange::Replace(pairs)),
+    };
+    Ok(Op::MetadataWrite { path: CanonicalPath::parse(&input.path)?, change })
+}
+
+/// The same members, where null is a wish of its own.
+#[derive(serde::Deserialize)]
+struct MetadataPatchInput {
+    path: String,
+    #[serde(default, deserialize_with = "named")]
+    max_versions: Option<Option<Int>>,
+    #[serde(default, deserialize_with = "named")]
+    cas_required: Option<Option<Flag>>,
+    #[serde(default, deserialize_with = "named")]
+    delete_version_after: Option<Option<loose::Duration>>,
+    #[serde(default, deserialize_with = "named")]
+    custom_metadata: Option<Option<BTreeMap<String, Option<Text>>>>,
+}
+
+/// `Some` for every member that is there, null or not.
+fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+fn metadata_patch(input: MetadataPatchInput) -> Result<Op, Error> {
+    let change = SecretChange {
+        max_versions: match input.max_versions {
+            Some(None) => Some(None),
+            Some(number) => max_versions(number)?,
+            None => None,
+        },
+        cas_required: input.cas_required.map(|flag| flag.is_some_and(|Flag(flag)| flag)),
+        delete_after_s: input
+            .delete_version_after
+            .map(|span| span.and_then(loose::Duration::none_if_zero).map(|seconds| seconds.0)),
+        metadata: match input.custom_metadata {
+            None => MetadataChange::Keep,
+            Some(None) => MetadataChange::Replace(BTreeMap::new()),
+            Some(Some(pairs)) => MetadataChange::Merge(
+                pairs.into_iter().map(|(key, value)| (key, value.map(|Text(text)| text))).collect(),
+            ),
+        },
+    };
+    Ok(Op::MetadataPatch { path: CanonicalPath::parse(&input.path)?, change })
+}
+
+/// Numbers: an array of them, one of them, or a text with commas.
+#[derive(Default)]
+struct Numbers(Vec<Int>);
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumbersVisitor;
+        impl<'de> Visitor<'de> for NumbersVisitor {
+            type Value = Numbers;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of numbers")
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<Numbers, E> {
+                Ok(Numbers::default())
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Numbers, E> {
+                Ok(Numbers(vec![Int(number)]))
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Numbers, E> {
+                i64::try_from(number).map_err(|_| E::custom("number is too large")).and_then(|n| self.visit_i64(n))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Numbers, E> {
+                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+                let numbers = parts.map(|part| part.parse().map(Int).map_err(|_| E::custom("not a whole number")));
+                numbers.collect::<Result<_, _>>().map(Numbers)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Numbers, A::Error> {
+                let mut out = Vec::new();
+                while let Some(number) = seq.next_element()? {
+                    out.push(number);
+                }
+                Ok(Numbers(out))
+            }
+            // A number, as serde_json hands it over when it keeps its digits.
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Numbers, A::Error> {
+                Int::deserialize(MapAccessDeserializer::new(map)).map(|number| Numbers(vec![number]))
+            }
+        }
+        deserializer.deserialize_any(NumbersVisitor)
+    }
+}
+
+// ---- answers ----
+
+/// What clients learn of a version beside its payload.
+#[derive(serde::Serialize)]
+pub struct VersionForm {
+    created_time: String,
+    custom_metadata: Option<BTreeMap<String, String>>,
+    deletion_time: String,
+    destroyed: bool,
+    version: u64,
+}
+
+/// Takes the answer's metadata with it; the payload stays.
+pub fn version_form(answer: &mut SecretAnswer) -> VersionForm {
+    VersionForm {
+        created_time: answer.version.created.rfc3339(),
+        custom_metadata: none_if_empty(std::mem::take(&mut answer.metadata)),
+        deletion_time: time_or_empty(answer.version.deletion),
+        destroyed: answer.version.state == VersionState::Destroyed,
+        version: answer.version.number,
+    }
+}
+
+fn none_if_empty(pairs: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    (!pairs.is_empty()).then_some(pairs)
+}
+
+fn time_or_empty(at: Option<Timestamp>) -> String {
+    at.map(Timestamp::rfc3339).unwrap_or_default()
+}
+
+#[derive(serde::Serialize)]
+struct ReadForm {
+    data: Option<DataForm>,
+    metadata: VersionForm,
+}
+
+/// Clients of this wire expect an object: a secret that another dialect wrote as a text stands under `value`.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum DataForm {
+    Object(Payload),
+    Other { value: Payload },
+}
+
+/// A read: the payload and what is known of the version; gone, if there is no payload.
+pub fn read_form(mut answer: SecretAnswer) -> Result<Body, Error> {
+    let metadata = version_form(&mut answer);
+    let data = answer.payload.take().map(|payload| match answer.version.content {
+        ContentForm::Object => DataForm::Object(payload),
+        ContentForm::Text | ContentForm::Bytes => DataForm::Other { value: payload },
+    });
+    let gone = data.is_none();
+    let form = Payload::of(&ReadForm { data, metadata })?;
+    Ok(if gone { Body::Gone(form) } else { Body::Object(form) })
+}
+
+/// A write: what is known of the version that it made.
+pub fn write_form(mut answer: SecretAnswer) -> Result<Body, Error> {
+    Payload::of(&version_form(&mut answer)).map(Body::Object)
+}
+
+#[derive(serde::Serialize)]
+pub struct SubkeysForm {
+    pub subkeys: Option<Payload>,
+    pub metadata: VersionForm,
+}
+
+#[derive(serde::Serialize)]
+pub struct ConfigForm {
+    cas_required: bool,
+    delete_version_after: String,
+    max_versions: u64,
+}
+
+pub fn config_form(config: &Config) -> ConfigForm {
+    ConfigForm {
+        cas_required: config.cas_required,
+        delete_version_after: match config.delete_after {
+            DeleteAfter::Unset => go_duration(0),
+            DeleteAfter::Never => "-1s".to_owned(),
+            DeleteAfter::Seconds(seconds) => go_duration(seconds),
+        },
+        max_versions: config.max_versions.unwrap_or_default(),
+    }
+}
+
+#[derive(serde::Serialize)]
+pub struct MetadataForm<'a> {
+    cas_required: bool,
+    created_time: String,
+    current_version: u64,
+    custom_metadata: Option<&'a BTreeMap<String, String>>,
+    delete_version_after: String,
+    max_versions: u64,
+    oldest_version: u64,
+    updated_time: String,
+    versions: VersionsForm<'a>,
+}
+
+pub fn metadata_form<'a>(pointer: &'a Pointer, config: &Config) -> MetadataForm<'a> {
+    let secret = &pointer.0;
+    // Clients know 0 as "nothing was pruned yet"; it becomes a number with the version that fills the last free place.
+    let never_pruned = secret.oldest <= 1 && secret.current < versions_kept(config, &secret.settings);
+    MetadataForm {
+        cas_required: secret.settings.cas_required,
+        created_time: secret.created.rfc3339(),
+        current_version: secret.current,
+        custom_metadata: Some(&secret.metadata).filter(|pairs| !pairs.is_empty()),
+        delete_version_after: go_duration(secret.settings.delete_after_s.unwrap_or_default()),
+        max_versions: secret.settings.max_versions.unwrap_or_default(),
+        oldest_version: if never_pruned { 0 } else { secret.oldest },
+        updated_time: secret.updated.rfc3339(),
+        versions: VersionsForm(&secret.versions),
+    }
+}
+
+/// Versions under their numbers, ascending by number and not by text.
+struct VersionsForm<'a>(&'a [Version]);
+
+#[derive(serde::Serialize)]
+struct StateForm<'a> {
+    created_by: &'a str,
+    created_time: String,
+    deletion_time: String,
+    destroyed: bool,
+}
+
+impl Serialize for VersionsForm<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|version| {
+            let form = StateForm {
+                created_by: &version.creator,
+                created_time: version.created.rfc3339(),
+                deletion_time: time_or_empty(version.deletion),
+                destroyed: version.state == VersionState::Destroyed,
+            };
+            (version.number, form)
+        }))
+    }
+}

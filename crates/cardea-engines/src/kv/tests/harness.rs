@@ -1,0 +1,352 @@
+//! A mount of `kv` on a store in memory, driven through its route table. It must check what a real store checks, the
+//! limits of a batch above all; it renders answers only as far as tests compare them.
+
+use crate::kv::Kv;
+use async_trait::async_trait;
+use bytes::Bytes;
+use cardea_crypto::random::SeededRandomness;
+use cardea_model::mount::{Mount, MountClass, MountConfig};
+use cardea_model::{
+    Action, Body, Caller, Cause, Error, Method, NamespaceId, Origin, Params, SecretOp, Timestamp, TokenKind,
+};
+use cardea_sdk::context::{Context, Rights, System};
+use cardea_sdk::erased::{AnyEngine, BoundOp, Erased};
+use cardea_sdk::route::ActionRule;
+use cardea_sdk::{Outcome, RouteFacts};
+use cardea_storage::record::Codec;
+use cardea_storage::txn::SealedStore;
+use cardea_storage::view::View;
+use cardea_storage::{
+    BATCH_BYTES_MAX, BATCH_OPS_MAX, Batch, Change, CommitError, Committed, Condition, Key, ReadError, Revision,
+    Snapshot, Store, StoreStats, Versioned, Write,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use zeroize::Zeroizing;
+
+const START_MS: u64 = 1_700_000_000_000;
+/// What an engine must leave free in a commit for the pipeline: conditions on mount, token and policies, use counts, the
+/// record of the log.
+const PIPELINE_OPS: usize = 24;
+const PIPELINE_BYTES: usize = 48 * 1024;
+
+#[derive(Default)]
+struct MemoryStore {
+    state: Mutex<(u64, BTreeMap<Key, Versioned>)>,
+    now_ms: AtomicU64,
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn get(&self, keys: &[&[u8]]) -> Result<Snapshot, ReadError> {
+        let state = self.state.lock().unwrap();
+        Ok(Snapshot {
+            values: keys.iter().map(|key| state.1.get(*key).cloned()).collect(),
+            revision: Revision(state.0),
+            now_ms: self.now_ms.load(Ordering::Relaxed),
+        })
+    }
+
+    async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Versioned)>, ReadError> {
+        let state = self.state.lock().unwrap();
+        let entries = state.1.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+        let entries = entries.filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));
+        Ok(entries.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        batch.check_limits()?;
+        assert!(batch.ops() + PIPELINE_OPS <= BATCH_OPS_MAX, "{} operations", batch.ops());
+        assert!(batch.size_bytes() + PIPELINE_BYTES <= BATCH_BYTES_MAX, "{} bytes", batch.size_bytes());
+        let mut state = self.state.lock().unwrap();
+        for condition in &batch.conditions {
+            let found = state.1.get(condition.key()).map(|found| found.revision);
+            let holds = match condition {
+                Condition::Absent(_) => found.is_none(),
+                Condition::At(_, revision) => found == Some(*revision),
+            };
+            if !holds {
+                return Err(CommitError::Conflict);
+            }
+        }
+        state.0 += 1;
+        let revision = Revision(state.0);
+        for write in batch.writes {
+            match write {
+                Write::Put(key, value) => state.1.insert(key, Versioned { revision, value }),
+                Write::Delete(key) => state.1.remove(&key),
+            };
+        }
+        Ok(Committed { revision, first_position: 0 })
+    }
+
+    async fn durable(&self, _at: Revision) -> Result<(), ReadError> {
+        Ok(())
+    }
+    async fn watch(&self, _after: Revision, _limit: usize) -> Result<Vec<Change>, ReadError> {
+        Ok(Vec::new())
+    }
+    async fn log_read(&self, _from: u64, _limit: usize) -> Result<Vec<(u64, Bytes)>, ReadError> {
+        Ok(Vec::new())
+    }
+    async fn log_size(&self) -> Result<u64, ReadError> {
+        Ok(0)
+    }
+    async fn log_wait(&self, at_least: u64) -> Result<u64, ReadError> {
+        Ok(at_least + 1)
+    }
+    async fn log_trim(&self, _before: u64) -> Result<(), ReadError> {
+        Ok(())
+    }
+    fn stats(&self) -> StoreStats {
+        StoreStats::default()
+    }
+}
+
+/// Leaves bytes as they are, behind the kind they were sealed as.
+struct PlainCodec;
+
+impl Codec for PlainCodec {
+    fn seal(&self, kind: &str, _key: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
+        Ok([kind.as_bytes(), b"\0", plain].concat())
+    }
+    fn open(&self, kind: &str, _key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let plain = sealed.strip_prefix(kind.as_bytes()).and_then(|rest| rest.strip_prefix(b"\0"));
+        plain.map(|plain| Zeroizing::new(plain.to_vec())).ok_or_else(|| Error::internal("foreign bytes"))
+    }
+}
+
+struct Everything;
+
+impl Rights for Everything {
+    fn allows(&self, _action: Action, _path: &str) -> bool {
+        true
+    }
+    fn has_sudo(&self, _path: &str) -> bool {
+        true
+    }
+    fn reaches(&self, _mount_path: &str) -> bool {
+        true
+    }
+}
+
+impl System for Everything {
+    fn ttl_s(&self, _mount: &Mount) -> (u64, u64) {
+        (60, 60)
+    }
+    fn lookup_hash(&self, _purpose: &str, _value: &[u8]) -> String {
+        String::new()
+    }
+    fn password_policy(&self, _name: &str) -> Result<String, Error> {
+        Err(Error::not_found())
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    /// Name of the route that answered; empty if none did.
+    pub route: &'static str,
+    /// `{"data": …}` or `{"errors": […]}`, and `warnings` if there are any; null without a body.
+    pub body: Value,
+    /// The action that policies were asked about.
+    pub action: Option<Action>,
+    /// The JSON text under `data`, as the engine gave it.
+    pub text: String,
+}
+
+impl Reply {
+    pub fn data(&self) -> &Value {
+        &self.body["data"]
+    }
+    pub fn error(&self) -> &str {
+        self.body["errors"][0].as_str().unwrap_or_default()
+    }
+}
+
+pub struct Bench {
+    memory: Arc<MemoryStore>,
+    store: SealedStore,
+    mount: Mount,
+    caller: Caller,
+    rng: SeededRandomness,
+    engine: Erased<Kv>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let memory = Arc::new(MemoryStore::default());
+        memory.now_ms.store(START_MS, Ordering::Relaxed);
+        let mount = Mount {
+            uuid: "mount".to_owned(),
+            namespace: NamespaceId::root(),
+            path: "secret/".to_owned(),
+            kind: "kv".to_owned(),
+            class: MountClass::Secret,
+            accessor: "kv_1".to_owned(),
+            description: String::new(),
+            options: BTreeMap::from([("version".to_owned(), "2".to_owned())]),
+            config: MountConfig::default(),
+            local: false,
+            seal_wrap: false,
+            created_ms: 0,
+        };
+        let caller = Caller {
+            namespace: NamespaceId::root(),
+            display_name: "alice".to_owned(),
+            entity: None,
+            token_id: String::new(),
+            accessor: None,
+            kind: TokenKind::Service,
+            is_root: false,
+            policies: Vec::new(),
+            metadata: BTreeMap::new(),
+            expires: None,
+        };
+        let store = SealedStore::new(memory.clone(), Arc::new(PlainCodec));
+        Self { memory, store, mount, caller, rng: SeededRandomness::new(b"kv"), engine: Erased(Kv) }
+    }
+
+    /// Lets somebody with another display name ask from now on.
+    pub fn caller_is(&mut self, display_name: String) {
+        self.caller.display_name = display_name;
+    }
+
+    pub fn advance_s(&self, seconds: u64) {
+        self.memory.now_ms.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+
+    /// Names of the stored records of one kind.
+    pub fn stored(&self, kind: &str) -> Vec<String> {
+        let prefix = format!("root/mount/{kind}/");
+        let state = self.memory.state.lock().unwrap();
+        let keys = state.1.keys().map(|key| String::from_utf8(key.clone()).unwrap());
+        keys.filter_map(|key| key.strip_prefix(&prefix).map(str::to_owned)).collect()
+    }
+
+    /// Takes a stored record away behind the engine's back.
+    pub fn lose(&self, kind: &str, name: &str) {
+        let key = format!("root/mount/{kind}/{name}").into_bytes();
+        assert!(self.memory.state.lock().unwrap().1.remove(&key).is_some());
+    }
+
+    /// Asks as a client of the Vault wire does: `GET`, `LIST`, `POST`, `PUT`, `PATCH` or `DELETE`, a path inside the
+    /// mount with its query, and a JSON body or nothing.
+    pub async fn call(&self, method: &str, target: &str, body: &str) -> Reply {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let method = match method {
+            "GET" => Method::Read,
+            "LIST" => Method::List,
+            "POST" | "PUT" => Method::Write,
+            "PATCH" => Method::Patch,
+            "DELETE" => Method::Delete,
+            other => panic!("{other}"),
+        };
+        let params = if body.is_empty() {
+            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            Ok(Params::from_pairs(pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect()))
+        } else {
+            Params::from_json(body.as_bytes())
+        };
+        let mut params = match params {
+            Ok(params) => params,
+            Err(error) => return refused("", &error),
+        };
+        match self.engine.bind(method, path, &mut params) {
+            Ok(bound) => self.run(&bound).await,
+            Err(refusal) => refused(refusal.facts.map_or("", |facts| facts.name), &refusal.error),
+        }
+    }
+
+    /// Asks as another dialect does.
+    pub async fn shared(&self, op: SecretOp) -> Result<(BoundOp, Body), Error> {
+        let bound = self.engine.bind_secret(op)?;
+        let (body, _, _) = self.transact(&bound).await?;
+        Ok((bound, body))
+    }
+
+    async fn run(&self, bound: &BoundOp) -> Reply {
+        match self.transact(bound).await {
+            Ok((body, warnings, action)) => {
+                let body = match (body, bound.facts.shape) {
+                    (Body::Secret(answer), Some(shape)) => shape(*answer).unwrap(),
+                    (body, _) => body,
+                };
+                let mut reply = answered(bound.facts, body);
+                if !warnings.is_empty() {
+                    reply.body["warnings"] = warnings.into();
+                    reply.status = 200;
+                }
+                reply.action = Some(action);
+                reply
+            }
+            Err(error) => refused(bound.facts.name, &error),
+        }
+    }
+
+    async fn transact(&self, bound: &BoundOp) -> Result<(Body, Vec<String>, Action), Error> {
+        let mut txn = self.store.txn();
+        let now = txn.now().await?;
+        let origin = Origin { dialect: "vault", peer: ([127, 0, 0, 1], 1).into(), tls: None, headers: Vec::new() };
+        let mut cx = Context {
+            state: View::new(&mut txn, &self.mount.namespace, &self.mount.uuid),
+            mount: &self.mount,
+            caller: Some(&self.caller),
+            origin: &origin,
+            now,
+            rng: &self.rng,
+            rights: &Everything,
+            system: &Everything,
+            warnings: Vec::new(),
+        };
+        let action = match bound.facts.rule {
+            ActionRule::Fixed(action) => action,
+            ActionRule::CreateOrUpdate if self.engine.exists(&mut cx, &bound.op).await? => Action::Update,
+            ActionRule::CreateOrUpdate => Action::Create,
+        };
+        let Outcome::Done(done) = self.engine.handle(&mut cx, &bound.op).await? else {
+            panic!("kv plans nothing outside");
+        };
+        let warnings = std::mem::take(&mut cx.warnings);
+        txn.commit().await.unwrap();
+        Ok((done.body, warnings, action))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.memory.now_ms.load(Ordering::Relaxed))
+    }
+}
+
+fn answered(facts: &'static RouteFacts, body: Body) -> Reply {
+    let (status, text) = match body {
+        Body::Empty => (204, None),
+        Body::Object(payload) => (200, Some(payload.text().to_owned())),
+        Body::Gone(payload) => (404, Some(payload.text().to_owned())),
+        other => panic!("{other:?}"),
+    };
+    let body = text.as_deref().map_or(Value::Null, |text| {
+        let data: Value = serde_json::from_str(text).unwrap();
+        serde_json::json!({ "data": data })
+    });
+    Reply { status, route: facts.name, body, action: None, text: text.unwrap_or_default() }
+}
+
+fn refused(route: &'static str, error: &Error) -> Reply {
+    let status = match error.cause {
+        Cause::Invalid | Cause::Conflict => 400,
+        Cause::NotFound | Cause::NoRoute => 404,
+        Cause::Unsupported => 405,
+        Cause::TooLarge => 413,
+        _ => 500,
+    };
+    let errors: Vec<&str> = Some(error.client.as_str()).filter(|words| !words.is_empty()).into_iter().collect();
+    Reply { status, route, body: serde_json::json!({ "errors": errors }), action: None, text: String::new() }
+}

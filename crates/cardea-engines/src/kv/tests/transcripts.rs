@@ -1,0 +1,58 @@
+//! Replays `transcripts/`: what clients were promised, as text. The form is described in the engine's `mod.rs`.
+
+use super::harness::Bench;
+use crate::kv::Kv;
+use cardea_sdk::Engine;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const TRANSCRIPTS: &[(&str, &str)] = &[
+    ("config", include_str!("../transcripts/config.txt")),
+    ("data", include_str!("../transcripts/data.txt")),
+    ("patch", include_str!("../transcripts/patch.txt")),
+    ("versions", include_str!("../transcripts/versions.txt")),
+    ("metadata", include_str!("../transcripts/metadata.txt")),
+];
+
+#[tokio::test]
+async fn transcripts_hold_and_name_every_route() {
+    let mut seen = BTreeSet::new();
+    for (name, text) in TRANSCRIPTS {
+        let bench = Bench::new();
+        let mut lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).peekable();
+        while let Some(line) = lines.next() {
+            let (method, target) = line.strip_prefix("> ").and_then(|line| line.split_once(' ')).expect(line);
+            let target = target.strip_prefix("secret/").expect("the mount is at secret/");
+            let body = lines.next_if(|line| line.starts_with('{')).unwrap_or_default();
+            let reply = bench.call(method, target, body).await;
+            let status = lines.next().and_then(|line| line.strip_prefix("< ")).expect("a status follows a request");
+            assert_eq!(reply.status.to_string(), status, "{name}: {line}: {reply:?}");
+            match lines.next_if(|line| line.starts_with('{')) {
+                Some(expected) => {
+                    let expected: Value = serde_json::from_str(expected).expect(expected);
+                    let (expected, found) = (expected.as_object().unwrap(), reply.body.as_object().unwrap());
+                    for (member, expected) in expected {
+                        let found = found.get(member).unwrap_or(&Value::Null);
+                        assert!(alike(expected, found), "{name}: {line}\nexpected {expected}\nfound    {found}");
+                    }
+                }
+                None => assert_eq!(reply.body, Value::Null, "{name}: {line}"),
+            }
+            seen.insert(reply.route);
+        }
+    }
+    for route in Kv.routes() {
+        assert!(seen.contains(route.facts.name), "no transcript shows {}", route.facts.name);
+    }
+}
+
+fn alike(expected: &Value, found: &Value) -> bool {
+    match (expected, found) {
+        (Value::String(any), _) if any == "*" => true,
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|found| alike(value, found)))
+        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b)),
+        (a, b) => a == b,
+    }
+}
