@@ -3,13 +3,22 @@
 //! barrier.
 
 pub mod batch;
+mod changes;
+pub mod conformance;
+pub mod failing;
+pub mod memory;
 pub mod record; // typed records, and the codec that seals them
 pub mod store;
 pub mod txn; // one atomic change
 pub mod view; // a transaction seen from one mount
 
 pub use batch::{BATCH_BYTES_MAX, BATCH_OPS_MAX, Batch, Condition, Write};
+pub use failing::{Break, FailingStore, Fault, FaultPlan, Point};
+pub use memory::MemoryStore;
 pub use store::{
-    Change, CommitError, Committed, KEY_BYTES_MAX, Key, LOG_READ_BYTES_MAX, ReadError, Revision, Snapshot, Store,
-    StoreStats, Versioned,
+    Change, Clock, CommitError, Committed, KEY_BYTES_MAX, Key, LOG_READ_BYTES_MAX, ReadError, Revision, Snapshot,
+    Store, StoreStats, Versioned,
 };
+
+#[cfg(test)]
+mod tests;

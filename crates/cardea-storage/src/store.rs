@@ -10,6 +10,9 @@ use bytes::Bytes;
 
 use crate::batch::Batch;
 
+/// Where store time comes from: Unix milliseconds. Injected, so that tests own it; a store never lets it go back.
+pub type Clock = std::sync::Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// A key: any bytes, 1 to [`KEY_BYTES_MAX`] long, ordered bytewise.
 pub type Key = Vec<u8>;
 
@@ -159,4 +162,44 @@ pub trait Store: Send + Sync {
     async fn log_trim(&self, before: u64) -> Result<(), ReadError>;
 
     fn stats(&self) -> StoreStats;
+}
+
+/// A shared store is a store, so that a wrapper can hold one that others hold too.
+#[async_trait]
+impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
+    async fn get(&self, keys: &[&[u8]]) -> Result<Snapshot, ReadError> {
+        (**self).get(keys).await
+    }
+    async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Versioned)>, ReadError> {
+        (**self).scan(prefix, after, limit).await
+    }
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        (**self).commit(batch).await
+    }
+    async fn durable(&self, at: Revision) -> Result<(), ReadError> {
+        (**self).durable(at).await
+    }
+    async fn watch(&self, after: Revision, limit: usize) -> Result<Vec<Change>, ReadError> {
+        (**self).watch(after, limit).await
+    }
+    async fn log_read(&self, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, ReadError> {
+        (**self).log_read(from, limit).await
+    }
+    async fn log_size(&self) -> Result<u64, ReadError> {
+        (**self).log_size().await
+    }
+    async fn log_wait(&self, at_least: u64) -> Result<u64, ReadError> {
+        (**self).log_wait(at_least).await
+    }
+    async fn log_trim(&self, before: u64) -> Result<(), ReadError> {
+        (**self).log_trim(before).await
+    }
+    fn stats(&self) -> StoreStats {
+        (**self).stats()
+    }
 }

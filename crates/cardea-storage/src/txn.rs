@@ -4,8 +4,8 @@
 //! It must never talk to anything but the store. A scan is not covered by the conflict check: code that needs "nobody
 //! added a sibling" reads and writes a guard key, and says so.
 
-use crate::record::{Codec, Record};
 use crate::batch::{Batch, Condition, Write};
+use crate::record::{Codec, Record};
 use crate::store::{CommitError, Committed, Key, ReadError, Revision, Store};
 use bytes::Bytes;
 use cardea_model::{Cause, Error, Timestamp};
@@ -20,6 +20,9 @@ use zeroize::Zeroizing;
 const DECODED_RECORDS_MAX: usize = 16_384;
 /// Keys read from the store at once while a scan skips deleted ones.
 const SCAN_CHUNK: usize = 256;
+
+/// Marks a write that the codec leaves alone; no record has this kind.
+const PLAIN: &str = "";
 
 type Decoded = (Revision, Arc<dyn Any + Send + Sync>);
 
@@ -138,6 +141,26 @@ impl Txn {
         Ok(())
     }
 
+    /// Writes bytes that are not sealed by the codec: the few records that a sealed server must read (the seal's own), and
+    /// those that are sealed already (the keyring, under the root key).
+    pub fn put_plain(&mut self, key: &[u8], bytes: Vec<u8>) {
+        self.writes.insert(key.to_vec(), Some((PLAIN, Zeroizing::new(bytes))));
+    }
+
+    /// Replaces sealed bytes by sealed bytes if the key is still at `revision`: what a rewrap does.
+    pub fn replace_sealed(&mut self, key: &[u8], revision: Revision, bytes: Vec<u8>) {
+        self.reads.insert(key.to_vec(), Some(revision));
+        self.put_plain(key, bytes);
+    }
+
+    /// Reads such bytes.
+    pub async fn get_plain(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(pending) = self.writes.get(key) {
+            return Ok(pending.as_ref().map(|(_, bytes)| bytes.to_vec()));
+        }
+        Ok(self.read(key).await?.map(|found| found.value.to_vec()))
+    }
+
     pub fn delete(&mut self, key: &[u8]) {
         self.writes.insert(key.to_vec(), None);
     }
@@ -168,7 +191,8 @@ impl Txn {
             _ => Bound::Included(prefix.to_vec()),
         };
         let own = self.writes.range((start, Bound::Unbounded));
-        let own = own.take_while(|(key, _)| key.starts_with(prefix) && until.is_none_or(|until| key.as_slice() <= until));
+        let own =
+            own.take_while(|(key, _)| key.starts_with(prefix) && until.is_none_or(|until| key.as_slice() <= until));
         out.extend(own.filter(|(_, value)| value.is_some()).map(|(key, _)| key.clone()));
         out.sort_unstable();
     }
@@ -216,6 +240,12 @@ impl Txn {
         !self.writes.is_empty()
     }
 
+    /// Whether the log would grow.
+    #[must_use]
+    pub fn has_appends(&self) -> bool {
+        !self.appends.is_empty()
+    }
+
     /// Drops buffered writes, keeps reads: what a denial does with what a handler had prepared.
     pub fn discard_writes(&mut self) {
         self.writes.clear();
@@ -244,6 +274,7 @@ impl Txn {
         }
         for (key, value) in self.writes {
             batch.writes.push(match value {
+                Some((PLAIN, bytes)) => Write::Put(key, bytes.to_vec().into()),
                 Some((kind, plain)) => {
                     let sealed = self.base.codec.seal(kind, &key, &plain);
                     Write::Put(key, sealed.map_err(|e| CommitError::Unavailable(e.to_string()))?.into())

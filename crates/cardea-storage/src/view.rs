@@ -46,7 +46,12 @@ impl<'t> View<'t> {
     }
 
     /// Names of records of one kind that start with `prefix`, ascending, after the name `after` (exclusive).
-    pub async fn names<R: Record>(&mut self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Error> {
+    pub async fn names<R: Record>(
+        &mut self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, Error> {
         let start = self.key::<R>(prefix);
         let after = after.map(|name| self.key::<R>(name));
         let skip = self.key::<R>("").len();
@@ -60,7 +65,12 @@ impl<'t> View<'t> {
 
     /// Children of a folder, as LIST shows them: names directly below `folder`, subfolders once with a trailing slash.
     /// Skips over the content of subfolders, so that the cost follows the number of entries, not of keys.
-    pub async fn children<R: Record>(&mut self, folder: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Error> {
+    pub async fn children<R: Record>(
+        &mut self,
+        folder: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, Error> {
         let mut out: Vec<String> = Vec::new();
         let mut cursor: Option<String> = after.map(|name| skip_to(folder, name));
         while out.len() < limit {
