@@ -1,1 +1,8 @@
-//! Front dialects, one folder each.
+//! Front dialects, one folder each: a dialect is two pure functions, `lower` and `render`, over a configuration.
+//!
+//! Knows the model and the SDK. It must never know the kernel, an engine or another dialect, do I/O, keep state or become
+//! async. A folder has `mod.rs`, `lower.rs`, `render.rs`, `names.rs`, `errors.rs`, `tests.rs` and `transcripts/`.
+
+#![forbid(unsafe_code)]
+
+pub mod vault; // HashiCorp Vault and OpenBao: paths, tokens and the envelope
