@@ -345,10 +345,10 @@ fn owner() -> Result<Option<Owner>, String> {
     for wanted in ["postgres", "nobody"] {
         for line in users.lines() {
             let fields: Vec<&str> = line.split(':').collect();
-            if let [name, _, user, group, ..] = fields[..] {
-                if let (true, Ok(user), Ok(group)) = (name == wanted, user.parse(), group.parse()) {
-                    return Ok(Some(Owner { user, group }));
-                }
+            if let [name, _, user, group, ..] = fields[..]
+                && let (true, Ok(user), Ok(group)) = (name == wanted, user.parse(), group.parse())
+            {
+                return Ok(Some(Owner { user, group }));
             }
         }
     }

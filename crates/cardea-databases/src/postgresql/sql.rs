@@ -315,7 +315,7 @@ impl<'t> Lexer<'t> {
 
     /// A quoted text, up to and with its end.
     fn quoted(&mut self, quote: char, text: &mut String, out: &mut Vec<Piece>) -> Result<(), ExternalError> {
-        let before = self.text[..self.at].as_bytes();
+        let before = &self.text.as_bytes()[..self.at];
         let stands_alone = |length: usize| {
             before.len() < length || !before.get(before.len().wrapping_sub(length)).copied().is_some_and(in_word)
         };
