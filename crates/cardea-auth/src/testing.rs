@@ -162,6 +162,8 @@ impl World {
             now: self.now,
             rng: &self.rng,
             rights: &Nothing,
+            wrap_ttl: None,
+            wrap_ttl: None,
             system: &Nothing,
             warnings: Vec::new(),
         }

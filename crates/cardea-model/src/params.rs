@@ -64,6 +64,12 @@ impl Params {
         self.captures.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether there is nothing beside the path.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.query.is_empty() && self.body.is_empty()
+    }
+
     /// Names of the query and body members, as policies' parameter rules see them (captures are not among them).
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
@@ -93,6 +99,23 @@ impl Params {
             .iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| zeroize::Zeroizing::new(value.clone().into_bytes()))
+    }
+
+    /// All members of the body as one JSON object, token for token.
+    pub fn body_object(&self) -> Result<crate::Payload, Error> {
+        let mut text = zeroize::Zeroizing::new(String::from("{"));
+        for (n, (key, raw)) in self.body.iter().enumerate() {
+            if n > 0 {
+                text.push(',');
+            }
+            text.push_str(
+                &serde_json::to_string(key).map_err(|_| Error::internal("a member's name could not be written"))?,
+            );
+            text.push(':');
+            text.push_str(raw.get());
+        }
+        text.push('}');
+        crate::Payload::parse(text.as_str().to_owned())
     }
 
     /// The typed request.
@@ -314,12 +337,10 @@ impl<'de, 'p: 'de> Deserializer<'de> for Field<'de, 'p> {
     type Error = ReadError;
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        if let Member::Json(raw) = self.member {
-            if raw.get() == "null" {
-                return visitor.visit_none();
-            }
+        match self.member {
+            Member::Json(raw) if raw.get() == "null" => visitor.visit_none(),
+            _ => visitor.visit_some(self),
         }
-        visitor.visit_some(self)
     }
 
     forward_field! {

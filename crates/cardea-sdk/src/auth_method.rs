@@ -22,7 +22,10 @@ pub enum Vouch {
     Yes(Box<Identification>),
     /// Refused. What the handler wrote (a lockout counter, say) is kept if `keep_writes`. The words go to the client:
     /// they must not say which part was wrong.
-    No { error: Error, keep_writes: bool },
+    No {
+        error: Error,
+        keep_writes: bool,
+    },
 }
 
 /// Who somebody is, and on what terms a token may be made for them. Kept with the token, for renewals.

@@ -2,7 +2,7 @@
 
 use cardea_crypto::random::Randomness;
 use cardea_model::mount::Mount;
-use cardea_model::{Action, Caller, Error, Origin, SecretText, Timestamp};
+use cardea_model::{Action, Caller, Error, Origin, SecretText, Timestamp, TtlSeconds};
 use cardea_storage::view::View;
 
 /// The context of one operation inside one transaction.
@@ -17,6 +17,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     pub rng: &'a dyn Randomness,
     pub rights: &'a dyn Rights,
+    /// What the request said of wrapping; only the operation that wraps by itself looks at it.
+    pub wrap_ttl: Option<TtlSeconds>,
     pub system: &'a dyn System,
     /// What the client should know although the operation succeeded.
     pub warnings: Vec<String>,

@@ -22,13 +22,30 @@ pub trait Database: Send + Sync {
     async fn create_user(&self, connection: &Connection, user: &NewUser<'_>) -> Result<(), ExternalError>;
 
     /// Moves the user's end at the source.
-    async fn renew_user(&self, connection: &Connection, username: &str, expires: Timestamp, statements: &[String]) -> Result<(), ExternalError>;
+    async fn renew_user(
+        &self,
+        connection: &Connection,
+        username: &str,
+        expires: Timestamp,
+        statements: &[String],
+    ) -> Result<(), ExternalError>;
 
     /// Ends the user's sessions and removes the user. "Already gone" is success.
-    async fn revoke_user(&self, connection: &Connection, username: &str, statements: &[String]) -> Result<(), ExternalError>;
+    async fn revoke_user(
+        &self,
+        connection: &Connection,
+        username: &str,
+        statements: &[String],
+    ) -> Result<(), ExternalError>;
 
     /// Changes a password (root rotation, static roles). Idempotent.
-    async fn set_password(&self, connection: &Connection, username: &str, password: &SecretText, statements: &[String]) -> Result<(), ExternalError>;
+    async fn set_password(
+        &self,
+        connection: &Connection,
+        username: &str,
+        password: &SecretText,
+        statements: &[String],
+    ) -> Result<(), ExternalError>;
 
     /// Drops pooled connections of a connection that was changed or removed.
     async fn forget(&self, connection_id: &str);

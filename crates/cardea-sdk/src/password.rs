@@ -76,7 +76,9 @@ impl PasswordPolicy {
         }
         let policy = Self::new(length, rules);
         if policy.alphabet.len() < 2 || policy.alphabet.len() > 256 {
-            return Err(Error::invalid("password policy: charsets must have from 2 to 256 distinct characters together"));
+            return Err(Error::invalid(
+                "password policy: charsets must have from 2 to 256 distinct characters together",
+            ));
         }
         Ok(policy)
     }
@@ -130,7 +132,8 @@ fn rule(block: &hcl::Block) -> Result<Rule, Error> {
             _ => return Err(Error::invalid("password policy: a charset rule has charset and min-chars")),
         }
     }
-    let charset = charset.filter(|c| !c.is_empty()).ok_or_else(|| Error::invalid("password policy: charset is empty"))?;
+    let charset =
+        charset.filter(|c| !c.is_empty()).ok_or_else(|| Error::invalid("password policy: charset is empty"))?;
     if charset.iter().any(|c| c.is_control()) {
         return Err(Error::invalid("password policy: charset has characters that cannot be printed"));
     }

@@ -91,7 +91,13 @@ impl<Op> Bound<Op> {
 }
 
 impl<Op> Route<Op> {
-    const fn row(name: &'static str, method: Method, action: Action, pattern: &'static str, bind: fn(&Params) -> Result<Bound<Op>, Error>) -> Self {
+    const fn row(
+        name: &'static str,
+        method: Method,
+        action: Action,
+        pattern: &'static str,
+        bind: fn(&Params) -> Result<Bound<Op>, Error>,
+    ) -> Self {
         Self {
             facts: RouteFacts {
                 name,
@@ -113,19 +119,39 @@ impl<Op> Route<Op> {
         }
     }
 
-    pub const fn read(name: &'static str, pattern: &'static str, bind: fn(&Params) -> Result<Bound<Op>, Error>) -> Self {
+    pub const fn read(
+        name: &'static str,
+        pattern: &'static str,
+        bind: fn(&Params) -> Result<Bound<Op>, Error>,
+    ) -> Self {
         Self::row(name, Method::Read, Action::Read, pattern, bind)
     }
-    pub const fn list(name: &'static str, pattern: &'static str, bind: fn(&Params) -> Result<Bound<Op>, Error>) -> Self {
+    pub const fn list(
+        name: &'static str,
+        pattern: &'static str,
+        bind: fn(&Params) -> Result<Bound<Op>, Error>,
+    ) -> Self {
         Self::row(name, Method::List, Action::List, pattern, bind)
     }
-    pub const fn write(name: &'static str, pattern: &'static str, bind: fn(&Params) -> Result<Bound<Op>, Error>) -> Self {
+    pub const fn write(
+        name: &'static str,
+        pattern: &'static str,
+        bind: fn(&Params) -> Result<Bound<Op>, Error>,
+    ) -> Self {
         Self::row(name, Method::Write, Action::Update, pattern, bind)
     }
-    pub const fn patch(name: &'static str, pattern: &'static str, bind: fn(&Params) -> Result<Bound<Op>, Error>) -> Self {
+    pub const fn patch(
+        name: &'static str,
+        pattern: &'static str,
+        bind: fn(&Params) -> Result<Bound<Op>, Error>,
+    ) -> Self {
         Self::row(name, Method::Patch, Action::Patch, pattern, bind)
     }
-    pub const fn delete(name: &'static str, pattern: &'static str, bind: fn(&Params) -> Result<Bound<Op>, Error>) -> Self {
+    pub const fn delete(
+        name: &'static str,
+        pattern: &'static str,
+        bind: fn(&Params) -> Result<Bound<Op>, Error>,
+    ) -> Self {
         Self::row(name, Method::Delete, Action::Delete, pattern, bind)
     }
 

@@ -26,6 +26,9 @@ const PLAIN: &str = "";
 
 type Decoded = (Revision, Arc<dyn Any + Send + Sync>);
 
+/// A buffered write: kind and plain bytes, or `None` for a deletion.
+type Buffered = Option<(&'static str, Zeroizing<Vec<u8>>)>;
+
 /// A store, the codec that seals what goes into it, and a cache of decoded records that revisions keep coherent.
 #[derive(Clone)]
 pub struct SealedStore {
@@ -68,7 +71,7 @@ impl SealedStore {
 pub struct Txn {
     base: SealedStore,
     reads: BTreeMap<Key, Option<Revision>>,
-    writes: BTreeMap<Key, Option<(&'static str, Zeroizing<Vec<u8>>)>>,
+    writes: BTreeMap<Key, Buffered>,
     appends: Vec<Bytes>,
     seen: Revision,
     now: Option<Timestamp>,
@@ -104,12 +107,11 @@ impl Txn {
             return Ok(self.get::<R>(key).await?.map(Arc::new));
         }
         let Some(found) = self.read(key).await? else { return Ok(None) };
-        if let Some((revision, decoded)) = self.base.decoded.get(key) {
-            if revision == found.revision {
-                if let Ok(record) = decoded.downcast::<R>() {
-                    return Ok(Some(record));
-                }
-            }
+        if let Some((revision, decoded)) = self.base.decoded.get(key)
+            && revision == found.revision
+            && let Ok(record) = decoded.downcast::<R>()
+        {
+            return Ok(Some(record));
         }
         let record = Arc::new(R::decode(&self.base.codec.open(R::KIND, key, &found.value)?)?);
         self.base.decoded.insert(key.to_vec(), (found.revision, record.clone()));

@@ -304,6 +304,7 @@ impl Bench {
             now,
             rng: &self.rng,
             rights: &Everything,
+            wrap_ttl: None,
             system: &Everything,
             warnings: Vec::new(),
         };

@@ -1,0 +1,99 @@
+//! The state of an unsealed server. It exists only while there is a keyring: a sealed server has none of it to leak.
+//! Stages of the pipeline borrow the parts they need; nothing outside the kernel sees the whole.
+
+use crate::hashes::Hashes;
+use crate::log::Log;
+use crate::metrics::Metrics;
+use crate::mounts::MountTable;
+use crate::policies::Acls;
+use crate::quotas::Strangers;
+use crate::registry::Registry;
+use crate::settings::Settings;
+use cardea_barrier::{Barrier, RootKey};
+use cardea_crypto::random::Randomness;
+use cardea_model::mount::{Mount, MountClass};
+use cardea_model::{Cause, Error};
+use cardea_sdk::context::{Faults, System};
+use cardea_sdk::erased::AnyEngine;
+use cardea_storage::txn::SealedStore;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, RwLock};
+use tokio::sync::Notify;
+
+/// Everything that exists only while unsealed.
+pub struct Active {
+    pub settings: Arc<Settings>,
+    pub registry: Registry,
+    pub sealed: SealedStore,
+    pub barrier: Arc<Barrier>,
+    /// Kept to seal changed keyrings; wiped with this value.
+    pub root: RootKey,
+    pub hashes: Hashes,
+    pub rng: Arc<dyn Randomness>,
+    pub mounts: MountTable,
+    pub acls: Acls,
+    pub log: Log,
+    pub strangers: Strangers,
+    pub metrics: Arc<Metrics>,
+    pub faults: Arc<dyn Faults>,
+    /// Wakes the job runner and the revoker before their next tick.
+    pub wake: Notify,
+    /// Set while a restored backup waits for its operator: nothing is revoked.
+    pub frozen: AtomicBool,
+    /// Set once sealing began; background work ends at its next step.
+    pub ending: AtomicBool,
+    /// Wakes whoever waits for the end.
+    pub ended: Notify,
+    /// Leases whose failure could not be written: tried again from memory until they can.
+    pub strays: Mutex<Vec<String>>,
+    pub password_policies: RwLock<BTreeMap<String, String>>,
+    /// What asks the server to seal itself after an answer was released.
+    pub seal_requested: Notify,
+    /// Circuit breakers of sources, by mount.
+    pub breakers: crate::revoker::Breakers,
+    /// Rekeying in progress.
+    pub rekey: tokio::sync::Mutex<Option<crate::rekey::Rekey>>,
+}
+
+impl Active {
+    /// The engine of a mount.
+    pub fn engine(&self, mount: &Mount) -> Result<Arc<dyn AnyEngine>, Error> {
+        self.registry
+            .find(mount.class, &mount.kind)
+            .cloned()
+            .ok_or_else(|| Error::new(Cause::Unsupported, "this server has no engine of the mount's type"))
+    }
+
+    /// Whether an engine may have been removed from the program since the mount was made.
+    #[must_use]
+    pub fn has_engine(&self, class: MountClass, kind: &str) -> bool {
+        self.registry.find(class, kind).is_some()
+    }
+
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.load(std::sync::atomic::Ordering::Acquire)
+    }
+}
+
+impl System for Active {
+    fn ttl_s(&self, mount: &Mount) -> (u64, u64) {
+        let max = mount.config.max_lease_ttl_s.unwrap_or(self.settings.max_ttl_s);
+        (mount.config.default_lease_ttl_s.unwrap_or(self.settings.default_ttl_s).min(max), max)
+    }
+
+    fn lookup_hash(&self, purpose: &str, value: &[u8]) -> String {
+        self.hashes.lookup(purpose, value)
+    }
+
+    fn password_policy(&self, name: &str) -> Result<String, Error> {
+        let policies = self.password_policies.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        policies.get(name).cloned().ok_or_else(|| Error::invalid("the password policy does not exist"))
+    }
+}

@@ -1,0 +1,85 @@
+//! Request to Authenticated: who asks. The one place that judges credentials.
+//!
+//! A credential that is not good makes a nobody, not an early exit: the request walks on, is denied by name like every
+//! other, and leaves the same kind of record. So a stranger learns nothing from what differs.
+
+use crate::access_keys;
+use crate::active::Active;
+use crate::tokens;
+use cardea_crypto::random::uuid4;
+use cardea_model::{Caller, Credential, Refusal, Request, RequestId, Timestamp};
+use std::sync::Arc;
+
+/// A request whose caller is known, or known to be nobody.
+pub struct Authenticated {
+    pub(super) request: Request,
+    pub(super) id: RequestId,
+    pub(super) now: Timestamp,
+    pub(super) who: Who,
+}
+
+/// Who asks.
+pub enum Who {
+    /// No credential was shown.
+    Nobody,
+    /// One was shown and is not good; the reason is for the log alone.
+    Unknown(&'static str),
+    Caller {
+        caller: Box<Caller>,
+        token: Option<Arc<tokens::Token>>,
+    },
+}
+
+impl Who {
+    pub(super) fn caller(&self) -> Option<&Caller> {
+        match self {
+            Self::Caller { caller, .. } => Some(caller),
+            _ => None,
+        }
+    }
+
+    pub(super) fn token(&self) -> Option<&tokens::Token> {
+        match self {
+            Self::Caller { token: Some(token), .. } => Some(token),
+            _ => None,
+        }
+    }
+}
+
+/// Judges the credential.
+///
+/// # Errors
+/// Only if the store does not answer.
+pub async fn authenticate(active: &Active, request: Request) -> Result<Authenticated, Refusal> {
+    let id = RequestId(uuid4(&*active.rng));
+    let refuse = |error| Refusal { request_id: Some(RequestId(String::new())), ..Refusal::from(error) };
+    let mut txn = active.sealed.txn();
+    let now = txn.now().await.map_err(refuse)?;
+    let who = match &request.credential {
+        Credential::None => Who::Nobody,
+        Credential::Token(text) => {
+            let keyring = active.barrier.keyring().map_err(refuse)?;
+            let shown = tokens::find_shown(&mut txn, &active.hashes, &keyring, &request.namespace, text.expose(), now);
+            match shown.await.map_err(refuse)? {
+                None => Who::Unknown("the token is not known, expired, revoked or used up"),
+                Some(shown) if !tokens::address_allowed(&shown.token.bound_cidrs, request.origin.peer.ip()) => {
+                    Who::Unknown("the token is bound to other addresses")
+                }
+                Some(shown) => match tokens::caller(&mut txn, &shown).await.map_err(refuse)? {
+                    Some(caller) => Who::Caller { caller: Box::new(caller), token: Some(shown.token) },
+                    None => Who::Unknown("the token's entity is disabled or gone"),
+                },
+            }
+        }
+        Credential::Signed { key_id, signed, signature, signed_at_s } => {
+            match access_keys::verify(&mut txn, &request.namespace, key_id, signed, signature, *signed_at_s, now)
+                .await
+                .map_err(refuse)?
+            {
+                Some(caller) => Who::Caller { caller: Box::new(caller), token: None },
+                None => Who::Unknown("the signature does not verify"),
+            }
+        }
+    };
+    Ok(Authenticated { request, id, now, who })
+}

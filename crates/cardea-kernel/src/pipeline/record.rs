@@ -1,0 +1,408 @@
+//! Decided to Recorded: the request's record is opened with its decision. A denial ends here, written. An allowed request
+//! carries its open record on; it becomes durable exactly once: with the change, with an intent, or before a read's bytes
+//! leave.
+
+use super::authorize::Decided;
+use super::dispatch::{AnswerContent, cause_word};
+use super::resolve::What;
+use crate::active::Active;
+use crate::leases::LeaseRecord;
+use crate::metrics::Metrics;
+use crate::tokens::Token;
+use bytes::Bytes;
+use cardea_audit::record as log;
+use cardea_audit::{LogTime, OpenRecord};
+use cardea_model::mount::{Mount, MountClass};
+use cardea_model::{Action, Body, Caller, Cause, Error, Origin, Refusal, RequestId, Timestamp, TokenKind, TtlSeconds};
+use cardea_policy::Acl;
+use cardea_sdk::erased::{AnyEngine, AnyOp};
+use cardea_sdk::route::{Access, RouteFacts};
+use cardea_storage::store::CommitError;
+use cardea_storage::txn::{Txn, commit_error};
+use std::sync::Arc;
+
+/// An allowed request whose record is open. Only this can be dispatched.
+pub struct Recorded(Pending);
+
+impl Recorded {
+    pub(super) fn into_pending(self) -> Pending {
+        self.0
+    }
+}
+
+/// Everything that dispatch and release need.
+pub(super) struct Pending {
+    pub id: RequestId,
+    pub now: Timestamp,
+    pub name: String,
+    pub action: Action,
+    pub engine: Arc<dyn AnyEngine>,
+    pub op: AnyOp,
+    pub facts: &'static RouteFacts,
+    pub mount: Arc<Mount>,
+    pub caller: Option<Caller>,
+    pub limited_uses: bool,
+    pub origin: Origin,
+    pub wrap_ttl: Option<TtlSeconds>,
+    pub by_path: bool,
+    pub help: bool,
+    pub existed: Option<bool>,
+    pub acl: Arc<Acl>,
+    pub unknown: Vec<String>,
+    open: Option<OpenRecord>,
+    announced: bool,
+    hasher: Arc<cardea_audit::AuditHasher>,
+}
+
+/// Opens the record; ends denials.
+///
+/// # Errors
+/// The denial, recorded; or that it could not be recorded.
+pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refusal> {
+    let Decided { resolved, allowed, reasons, granting, acl } = decided;
+    let facts = resolved.facts();
+    let from = resolved.from;
+    let known = from.who.caller().is_some();
+    let refusal = |error: Error| Refusal { request_id: Some(from.id.clone()), error, warnings: Vec::new() };
+    if active.log.is_stopped() && !facts.is_some_and(|facts| facts.access == Access::Sudo) {
+        return Err(refusal(Error::unavailable("an audit device is too far behind and its owner said to stop")));
+    }
+    let wanted = facts.is_none_or(|facts| facts.recorded);
+    let open = wanted.then(|| {
+        let mut open = OpenRecord::request(LogTime(from.now), &from.id.0, &active.settings.node)
+            .namespace(from.request.namespace.as_str(), "")
+            .dialect(from.request.origin.dialect)
+            .path(&resolved.name)
+            .source(source(&from.request.origin))
+            .decision(log::Decision {
+                allowed,
+                reasons: reasons.iter().map(|reason| reason.as_str().into()).collect(),
+                granting: granting
+                    .iter()
+                    .map(|(name, pattern)| log::Grant { name: name.as_str().into(), pattern: pattern.as_str().into() })
+                    .collect(),
+            });
+        open = if resolved.help { open.operation(log::Operation::Help) } else { open.operation(resolved.action) };
+        if let Some(mount) = &resolved.mount {
+            open = open.mount(log_mount(mount));
+        }
+        if let Some(caller) = from.who.caller() {
+            open = open.actor(actor(&active.hashes.audit, caller, from.who.token(), from.now));
+        }
+        if let Some(ttl) = from.request.wrap_ttl {
+            open = open.wrap_ttl_s(ttl.0);
+        }
+        for (name, value) in &from.request.origin.headers {
+            open = open.header(name, log::FieldValue::Hashed(active.hashes.audit.text(value)));
+        }
+        if !resolved.params.is_empty() {
+            let unknown: &[String] = match &resolved.what {
+                What::Bound { op, .. } => &op.unknown,
+                What::Nothing { .. } => &[],
+            };
+            open = open.params(log_params(&active.hashes.audit, &resolved.params, facts, unknown));
+        }
+        open
+    });
+    if !allowed {
+        Metrics::add(&active.metrics.denied, 1);
+        let singly =
+            known || active.strangers.record_singly(from.request.origin.peer.ip().to_canonical(), from.now.unix_s());
+        if let (Some(open), true) = (open, singly) {
+            let done = open.complete(log::Outcome::denied("permission denied"));
+            append(active, &done).await.map_err(&refusal)?;
+        }
+        return Err(refusal(Error::denied()));
+    }
+    let pending_parts = match resolved.what {
+        What::Nothing { error, .. } => {
+            let singly = known
+                || active.strangers.record_singly(from.request.origin.peer.ip().to_canonical(), from.now.unix_s());
+            if let (Some(open), true) = (open, singly) {
+                append(active, &open.complete(outcome_of(&error))).await.map_err(&refusal)?;
+            }
+            return Err(refusal(error));
+        }
+        What::Bound { engine, op, existed } => (engine, op, existed),
+    };
+    let (engine, op, existed) = pending_parts;
+    let Some(mount) = resolved.mount else { return Err(refusal(Error::internal("a bound request has no mount"))) };
+    let limited_uses = from.who.token().is_some_and(|token| token.uses_left.is_some());
+    let wrap_ttl = from.request.wrap_ttl;
+    let (caller, limited_uses) = match from.who {
+        super::Who::Caller { caller, .. } => (Some(*caller), limited_uses),
+        _ => (None, false),
+    };
+    Ok(Recorded(Pending {
+        id: from.id,
+        now: from.now,
+        name: resolved.name,
+        action: resolved.action,
+        engine,
+        facts: op.facts,
+        op: op.op,
+        unknown: op.unknown,
+        mount,
+        caller,
+        limited_uses,
+        origin: from.request.origin,
+        wrap_ttl,
+        by_path: resolved.by_path,
+        help: resolved.help,
+        existed,
+        acl,
+        open,
+        announced: false,
+        hasher: active.hashes.audit.clone(),
+    }))
+}
+
+impl Pending {
+    /// Whether nothing can change by it.
+    pub fn is_read(&self) -> bool {
+        matches!(self.action, Action::Read | Action::List)
+    }
+
+    /// The completed record of an answer; `None` for what leaves none.
+    pub fn completed(&self, content: &AnswerContent) -> Result<Option<Bytes>, Error> {
+        let Some(open) = &self.open else { return Ok(None) };
+        let mut open = open.clone();
+        if self.announced {
+            open = open.after_intent(LogTime(self.now));
+        }
+        let done = open.response(self.response(content)).complete(log::Outcome::ok());
+        encode(&done).map(Some)
+    }
+
+    /// The record of the intent; from here on the request's own record is that of the outcome.
+    pub fn announced(&self, lease: Option<&LeaseRecord>) -> Result<Option<Bytes>, Error> {
+        let Some(open) = &self.open else { return Ok(None) };
+        let event = log::Event {
+            what: "effect.announced".into(),
+            subject: lease.map(|lease| lease.id.as_str().into()),
+            detail: None,
+        };
+        encode(&open.intent(event)).map(Some)
+    }
+
+    /// From now on records of this request tell how its intent ended.
+    pub fn mark_announced(&mut self) {
+        self.announced = true;
+    }
+
+    /// Writes the record of a refusal after the decision, with whatever the transaction holds.
+    pub async fn try_refuse(&self, mut txn: Txn, error: &Error) -> Result<(), CommitError> {
+        if let Some(open) = &self.open {
+            let mut open = open.clone();
+            if self.announced {
+                open = open.after_intent(LogTime(self.now));
+            }
+            let done = open.complete(outcome_of(error));
+            txn.append(encode(&done).map_err(|e| CommitError::Invalid(e.to_string()))?);
+        }
+        if !txn.has_writes() && !txn.has_appends() {
+            return Ok(());
+        }
+        txn.commit().await.map(|_| ())
+    }
+
+    /// The same where nothing but the record is to be written.
+    pub async fn refuse(&self, active: &Active, txn: Txn, error: Error, warnings: Vec<String>) -> Refusal {
+        Metrics::add(&active.metrics.refused, 1);
+        match self.try_refuse(txn, &error).await {
+            Ok(()) => self.refusal(error, warnings),
+            Err(failed) => self.unrecorded(commit_error(failed)),
+        }
+    }
+
+    pub fn refusal(&self, error: Error, warnings: Vec<String>) -> Refusal {
+        if let Some(detail) = &error.detail
+            && matches!(error.cause, Cause::Internal | Cause::Unavailable | Cause::Upstream)
+        {
+            tracing::warn!(request = %self.id.0, cause = ?error.cause, %detail, "request failed");
+        }
+        Refusal { request_id: Some(self.id.clone()), error, warnings }
+    }
+
+    /// A refusal whose record could not be written: the store is the trouble, and there is nowhere to write.
+    pub fn unrecorded(&self, error: Error) -> Refusal {
+        tracing::error!(request = %self.id.0, %error, "request failed and left no record");
+        Refusal { request_id: Some(self.id.clone()), error, warnings: Vec::new() }
+    }
+
+    fn response(&self, content: &AnswerContent) -> log::Response {
+        let mut response = log::Response::default();
+        if let Some(lease) = &content.lease {
+            response.lease_id = Some(lease.id.as_str().into());
+            response.lease_ttl_s = Some(lease.ttl_s.into());
+            response.renewable = Some(lease.renewable.into());
+        }
+        if let Some(auth) = &content.auth {
+            response.auth = Some(Box::new(log::Actor {
+                display_name: None,
+                entity_id: (!auth.entity_id.is_empty()).then(|| auth.entity_id.as_str().into()),
+                accessor: (!auth.accessor.is_empty()).then(|| accessor(&self.hasher, &auth.accessor)),
+                token_hash: Some(self.hasher.text(auth.client_token.expose())),
+                token_type: Some(kind_word(auth.kind).into()),
+                policies: auth.policies.clone().into(),
+                token_policies: auth.token_policies.clone().into(),
+                identity_policies: auth.identity_policies.clone().into(),
+                token_ttl_s: Some(auth.ttl_s.into()),
+                renewable: Some(auth.renewable.into()),
+                orphan: Some(auth.orphan.into()),
+                metadata: auth
+                    .metadata
+                    .iter()
+                    .map(|(k, v)| log::Param {
+                        name: k.as_str().into(),
+                        value: log::FieldValue::Clear(v.as_str().into()),
+                    })
+                    .collect(),
+                ..log::Actor::default()
+            }));
+        }
+        if let Some(wrap) = &content.wrap {
+            response.wrap = Some(Box::new(log::IssuedWrap {
+                accessor: accessor(&self.hasher, &wrap.accessor),
+                token_hash: self.hasher.text(wrap.token.expose()),
+                ttl_s: wrap.ttl_s.into(),
+                creation_path: wrap.creation_path.as_str().into(),
+                creation_time: Some(LogTime(self.now).into()),
+                wrapped_accessor: wrap.wrapped_accessor.as_ref().map(|a| accessor(&self.hasher, a)),
+            }));
+        }
+        if let Body::Object(payload) = &content.body {
+            if (!self.facts.clear_answer.is_empty() || !self.facts.hashed_answer.is_empty())
+                && let Ok(serde_json::Value::Object(members)) = serde_json::from_str(payload.text())
+            {
+                for (name, value) in &members {
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let value = if self.facts.clear_answer.contains(&name.as_str()) {
+                        log::FieldValue::Clear(text.into())
+                    } else if self.facts.hashed_answer.contains(&name.as_str()) {
+                        log::FieldValue::Hashed(self.hasher.text(&text))
+                    } else {
+                        continue;
+                    };
+                    response.params.push(log::Param { name: name.as_str().into(), value });
+                }
+            }
+        }
+        response
+    }
+}
+
+/// Appends one record by itself and waits until it is durable.
+async fn append(active: &Active, record: &cardea_audit::Record) -> Result<(), Error> {
+    let mut txn = active.sealed.txn();
+    txn.append(encode(record)?);
+    txn.commit().await.map(|_| ()).map_err(commit_error)
+}
+
+pub(crate) fn encode(record: &cardea_audit::Record) -> Result<Bytes, Error> {
+    record
+        .encode()
+        .map(Bytes::from)
+        .map_err(|e| Error::internal(format!("a record of the log could not be encoded: {e}")))
+}
+
+fn outcome_of(error: &Error) -> log::Outcome {
+    let outcome = match error.cause {
+        Cause::Denied => log::Outcome::denied(&error.client),
+        cause => log::Outcome::error(cause_word(cause), &error.client),
+    };
+    match &error.detail {
+        Some(detail) => outcome.with_detail(detail),
+        None => outcome,
+    }
+}
+
+fn accessor(hasher: &cardea_audit::AuditHasher, clear: &str) -> log::Accessor {
+    log::Accessor { hash: hasher.text(clear), clear: None }
+}
+
+fn kind_word(kind: TokenKind) -> &'static str {
+    match kind {
+        TokenKind::Service => "service",
+        TokenKind::Batch => "batch",
+    }
+}
+
+fn log_mount(mount: &Mount) -> log::Mount {
+    log::Mount {
+        path: mount.path.as_str().into(),
+        type_name: mount.kind.as_str().into(),
+        accessor: mount.accessor.as_str().into(),
+        class: match mount.class {
+            MountClass::Secret => "secret",
+            MountClass::Auth => "auth",
+            MountClass::System => "system",
+        }
+        .into(),
+        running_version: None,
+    }
+}
+
+fn actor(hasher: &cardea_audit::AuditHasher, caller: &Caller, token: Option<&Token>, now: Timestamp) -> log::Actor {
+    let mut actor = log::Actor {
+        display_name: Some(caller.display_name.as_str().into()),
+        entity_id: caller.entity.as_ref().map(|id| id.0.as_str().into()),
+        accessor: caller.accessor.as_ref().map(|clear| accessor(hasher, clear)),
+        token_type: Some(kind_word(caller.kind).into()),
+        policies: caller.policies.clone().into(),
+        ..log::Actor::default()
+    };
+    if let Some(token) = token {
+        // The record's own hash of the token id: the token itself is not at hand any more, and is not needed.
+        actor.token_policies = token.policies.clone().into();
+        let identity = caller.policies.iter().filter(|p| !token.policies.contains(p)).cloned().collect::<Vec<_>>();
+        actor.identity_policies = identity.into();
+        actor.token_ttl_s = Some(token.ttl_s(now).into());
+        actor.token_issue_time = Some(LogTime(token.created).into());
+        actor.remaining_uses = token.uses_left.map(Into::into);
+    }
+    actor
+}
+
+fn source(origin: &Origin) -> log::Source {
+    log::Source {
+        address: Some(origin.peer.ip().to_canonical().to_string().into()),
+        port: Some(origin.peer.port().into()),
+        tls: origin.tls.as_ref().map(|tls| log::Tls {
+            version: tls.version.as_str().into(),
+            cipher: tls.cipher_suite.as_str().into(),
+            group: tls.key_exchange.as_deref().map(Into::into),
+            client_certificate_sha256: tls.client_certificate_sha256.as_deref().map(Into::into),
+            client_certificate_serial: None,
+        }),
+    }
+}
+
+/// Members of the request: those that the route declared clear stand as they are, the others as one keyed hash each. Names
+/// that no route declared are not written: a client may have put a secret there by mistake.
+fn log_params(
+    hasher: &cardea_audit::AuditHasher,
+    params: &cardea_model::Params,
+    facts: Option<&'static RouteFacts>,
+    unknown: &[String],
+) -> log::Params {
+    let mut out = log::Params::new();
+    let Some(facts) = facts else {
+        return out;
+    };
+    for name in params.names() {
+        if unknown.iter().any(|n| n == name) {
+            continue;
+        }
+        let Some(value) = params.hashable(name) else { continue };
+        if facts.clear.contains(&name) {
+            out.push(name, log::FieldValue::Clear(String::from_utf8_lossy(&value).into_owned().into()));
+        } else {
+            out.push_hashed(name, &value, hasher);
+        }
+    }
+    if !unknown.is_empty() {
+        out.push("(unknown members)", log::FieldValue::Number((unknown.len() as i64).into()));
+    }
+    out
+}

@@ -1,0 +1,54 @@
+//! Unreleased to Answer: the outcome is durable in the log; only now may secret bytes leave. A read whose record cannot be
+//! written is not answered.
+
+use super::dispatch::Unreleased;
+use crate::active::Active;
+use cardea_model::{Answer, Body, Envelope, Refusal};
+use cardea_storage::txn::{commit_error, read_error};
+
+/// Makes the outcome durable and gives the answer out.
+///
+/// # Errors
+/// The record could not be made durable.
+pub async fn release(active: &Active, unreleased: Unreleased) -> Result<Answer, Refusal> {
+    let Unreleased { pending, content, recorded, seen, seal_after } = unreleased;
+    if !recorded {
+        let record = if pending.is_read() && !active.settings.record_reads {
+            None
+        } else {
+            pending.completed(&content).map_err(|e| pending.unrecorded(e))?
+        };
+        match record {
+            Some(record) => {
+                let mut txn = active.sealed.txn();
+                txn.append(record);
+                txn.commit().await.map_err(|failed| pending.unrecorded(commit_error(failed)))?;
+            }
+            // The record's commit would have waited for everything before it; without one, wait for what was read.
+            None => {
+                active.sealed.store().durable(seen).await.map_err(|failed| pending.unrecorded(read_error(failed)))?
+            }
+        }
+    }
+    if seal_after {
+        active.seal_requested.notify_one();
+    }
+    let envelope = match (&content.body, content.envelope) {
+        (Body::Raw { .. }, _) => Envelope::Raw,
+        (_, Some(envelope)) => envelope,
+        _ if content.wrap.is_some() => Envelope::Standard,
+        _ => pending.facts.envelope,
+    };
+    Ok(Answer {
+        request_id: pending.id.clone(),
+        envelope,
+        body: content.body,
+        status: if content.wrap.is_some() { None } else { pending.facts.status },
+        lease: content.lease,
+        auth: content.auth,
+        wrap: content.wrap,
+        warnings: content.warnings,
+        mount_kind: content.mount_kind.unwrap_or_else(|| pending.mount.kind.clone()),
+        mount_class: pending.mount.class,
+    })
+}

@@ -1,0 +1,172 @@
+//! Authenticated to Resolved: which mount, which route, and the one canonical resource name. A path that resolves to
+//! nothing is still decided by name and recorded: only who would have been allowed learns that it does not exist.
+
+use super::authenticate::Authenticated;
+use crate::active::Active;
+use crate::surroundings;
+use cardea_model::mount::Mount;
+use cardea_model::{Action, Cause, Error, Method, Params, Refusal, Target};
+use cardea_sdk::erased::{AnyEngine, BoundOp};
+use cardea_sdk::route::{Access, ActionRule, RouteFacts};
+use std::sync::Arc;
+
+/// A request whose resource is known.
+pub struct Resolved {
+    pub(super) from: Authenticated,
+    /// The canonical name that policies match and the log prints.
+    pub(super) name: String,
+    pub(super) action: Action,
+    pub(super) what: What,
+    pub(super) mount: Option<Arc<Mount>>,
+    pub(super) params: Params,
+    /// Whether the request was a path (its typed answer is shaped by the route).
+    pub(super) by_path: bool,
+    pub(super) help: bool,
+}
+
+/// What the name resolved to.
+pub(super) enum What {
+    Bound {
+        engine: Arc<dyn AnyEngine>,
+        op: BoundOp,
+        existed: Option<bool>,
+    },
+    /// Nothing that could run: the error is told only to those who are allowed to know.
+    Nothing {
+        error: Error,
+        facts: Option<&'static RouteFacts>,
+    },
+}
+
+impl Resolved {
+    pub(super) fn facts(&self) -> Option<&'static RouteFacts> {
+        match &self.what {
+            What::Bound { op, .. } => Some(op.facts),
+            What::Nothing { facts, .. } => *facts,
+        }
+    }
+}
+
+/// Finds mount and route.
+///
+/// # Errors
+/// Only if the store does not answer.
+pub async fn resolve(active: &Active, mut from: Authenticated) -> Result<Resolved, Refusal> {
+    let refuse = |error| Refusal { request_id: Some(from.id.clone()), ..Refusal::from(error) };
+    let mounts = active.mounts.now();
+    let target = std::mem::replace(
+        &mut from.request.target,
+        Target::Secret {
+            mount: String::new(),
+            op: cardea_model::SecretOp::Read {
+                path: root_path().map_err(refuse)?,
+                version: cardea_model::operation::VersionRef::Current,
+            },
+        },
+    );
+    let resolved = match target {
+        Target::Path { method, path, mut params, help } => {
+            let (name, mount, what) = match mounts.resolve(path.as_str()) {
+                None => {
+                    let error = Error::new(Cause::NoRoute, "no handler for route");
+                    (path.as_str().to_owned(), None, What::Nothing { error, facts: None })
+                }
+                Some((mount, rest)) => match active.engine(mount) {
+                    Err(error) => (path.as_str().to_owned(), Some(mount.clone()), What::Nothing { error, facts: None }),
+                    Ok(engine) => match engine.bind(method, rest, &mut params) {
+                        Ok(op) => (
+                            format!("{}{}", mount.path, op.path),
+                            Some(mount.clone()),
+                            What::Bound { engine, op, existed: None },
+                        ),
+                        Err(failed) => {
+                            let what = What::Nothing { error: failed.error, facts: failed.facts };
+                            (format!("{}{}", mount.path, failed.path), Some(mount.clone()), what)
+                        }
+                    },
+                },
+            };
+            Resolved { from, name, action: default_action(method), what, mount, params, by_path: true, help }
+        }
+        Target::Secret { mount, op } => {
+            let found = mounts.at(&mount).cloned();
+            let (name, what) = match &found {
+                None => (
+                    mount,
+                    What::Nothing {
+                        error: Error::new(Cause::NotFound, "the configured mount does not exist"),
+                        facts: None,
+                    },
+                ),
+                Some(found) => {
+                    match active.engine(found).and_then(|engine| Ok((engine.clone(), engine.bind_secret(op)?))) {
+                        Ok((engine, op)) => {
+                            (format!("{}{}", found.path, op.path), What::Bound { engine, op, existed: None })
+                        }
+                        Err(error) => (mount, What::Nothing { error, facts: None }),
+                    }
+                }
+            };
+            Resolved {
+                from,
+                name,
+                action: Action::Read,
+                what,
+                mount: found,
+                params: Params::default(),
+                by_path: false,
+                help: false,
+            }
+        }
+    };
+    settle_action(active, resolved).await
+}
+
+/// Which capability it takes: the route's, and for upserts what the engine's existence check says.
+async fn settle_action(active: &Active, mut resolved: Resolved) -> Result<Resolved, Refusal> {
+    let Some(facts) = resolved.facts() else { return Ok(resolved) };
+    resolved.action = match facts.rule {
+        ActionRule::Fixed(action) => action,
+        ActionRule::CreateOrUpdate => Action::Update,
+    };
+    // Strangers do not get to make the engine look.
+    if facts.rule != ActionRule::CreateOrUpdate
+        || (resolved.from.who.caller().is_none() && facts.access == Access::Policy)
+    {
+        return Ok(resolved);
+    }
+    if let (What::Bound { engine, op, existed }, Some(mount)) = (&mut resolved.what, &resolved.mount) {
+        let mut txn = active.sealed.txn();
+        let mut cx = surroundings::context(
+            active,
+            &mut txn,
+            mount,
+            &resolved.from.request.origin,
+            resolved.from.who.caller(),
+            resolved.from.now,
+            &surroundings::NoRights,
+        );
+        match engine.exists(&mut cx, &op.op).await {
+            Ok(found) => {
+                *existed = Some(found);
+                resolved.action = if found { Action::Update } else { Action::Create };
+            }
+            Err(error) => return Err(Refusal { request_id: Some(resolved.from.id), error, warnings: Vec::new() }),
+        }
+    }
+    Ok(resolved)
+}
+
+fn default_action(method: Method) -> Action {
+    match method {
+        Method::Read => Action::Read,
+        Method::List => Action::List,
+        Method::Write => Action::Update,
+        Method::Patch => Action::Patch,
+        Method::Delete => Action::Delete,
+    }
+}
+
+fn root_path() -> Result<cardea_model::CanonicalPath, Error> {
+    cardea_model::CanonicalPath::parse("resolved")
+}

@@ -1,0 +1,90 @@
+//! Contexts for engines: built in one place, so that every operation sees the same world.
+
+use crate::active::Active;
+use cardea_model::mount::Mount;
+use cardea_model::{Action, Caller, Origin, Timestamp};
+use cardea_policy::{Acl, Operation, Query};
+use cardea_sdk::context::{Context, OutsideContext, Rights};
+use cardea_storage::txn::Txn;
+use cardea_storage::view::View;
+use std::sync::Arc;
+
+/// The context of one operation in one transaction.
+pub fn context<'a>(
+    active: &'a Active,
+    txn: &'a mut Txn,
+    mount: &'a Mount,
+    origin: &'a Origin,
+    caller: Option<&'a Caller>,
+    now: Timestamp,
+    rights: &'a dyn Rights,
+) -> Context<'a> {
+    Context {
+        state: View::new(txn, &mount.namespace, &mount.uuid),
+        mount,
+        caller,
+        origin,
+        now,
+        rng: &*active.rng,
+        rights,
+        wrap_ttl: None,
+        system: active,
+        warnings: Vec::new(),
+    }
+}
+
+/// The context of work outside any transaction.
+pub fn outside<'a>(active: &'a Active, txn: &'a mut Txn, mount: &'a Mount, now: Timestamp) -> OutsideContext<'a> {
+    OutsideContext {
+        state: View::new(txn, &mount.namespace, &mount.uuid),
+        mount,
+        now,
+        rng: &*active.rng,
+        faults: &*active.faults,
+    }
+}
+
+/// What a caller may do elsewhere, by its compiled policies.
+pub struct AclRights(pub Arc<Acl>);
+
+impl Rights for AclRights {
+    fn allows(&self, action: Action, path: &str) -> bool {
+        self.0.decide(&Query::plain(operation(action), path)).allowed
+    }
+
+    fn has_sudo(&self, path: &str) -> bool {
+        self.0.decide(&Query::plain(Operation::Update, path)).sudo
+    }
+
+    fn reaches(&self, mount_path: &str) -> bool {
+        self.0.has_any_grant_under(mount_path)
+    }
+}
+
+/// Where nobody's rights are asked.
+pub struct NoRights;
+
+impl Rights for NoRights {
+    fn allows(&self, _action: Action, _path: &str) -> bool {
+        false
+    }
+    fn has_sudo(&self, _path: &str) -> bool {
+        false
+    }
+    fn reaches(&self, _mount_path: &str) -> bool {
+        false
+    }
+}
+
+/// The policy language's word for an action.
+#[must_use]
+pub fn operation(action: Action) -> Operation {
+    match action {
+        Action::Create => Operation::Create,
+        Action::Read => Operation::Read,
+        Action::Update => Operation::Update,
+        Action::Patch => Operation::Patch,
+        Action::Delete => Operation::Delete,
+        Action::List => Operation::List,
+    }
+}

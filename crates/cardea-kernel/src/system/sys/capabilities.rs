@@ -1,0 +1,145 @@
+//! `sys/capabilities`, `-self` and `-accessor`, and `sys/internal/ui/resultant-acl`.
+
+use super::Op as SysOp;
+use crate::active::Active;
+use crate::tokens;
+use cardea_model::{CanonicalPath, Envelope, Error, Params, SecretText, loose};
+use cardea_policy::Acl;
+use cardea_sdk::route::{Bound, Route};
+use cardea_sdk::{Context, Done, Outcome};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Paths asked at once; the interface of browsers asks for a few dozen.
+const PATHS_MAX: usize = 500;
+
+pub enum Op {
+    Own { paths: Vec<String> },
+    OfToken { token: SecretText, paths: Vec<String> },
+    OfAccessor { accessor: String, paths: Vec<String> },
+    ResultantAcl,
+}
+
+#[derive(Deserialize)]
+struct Input {
+    #[serde(default)]
+    path: loose::List,
+    #[serde(default)]
+    paths: loose::List,
+    #[serde(default)]
+    token: SecretText,
+    #[serde(default)]
+    accessor: String,
+}
+
+impl Input {
+    fn paths(&self) -> Result<Vec<String>, Error> {
+        let paths: Vec<String> = self.path.0.iter().chain(&self.paths.0).cloned().collect();
+        if paths.is_empty() || paths.len() > PATHS_MAX {
+            return Err(Error::invalid("paths must be supplied, at most 500"));
+        }
+        Ok(paths)
+    }
+}
+
+pub(super) fn routes() -> Vec<Route<SysOp>> {
+    fn own(p: &Params) -> Result<Bound<SysOp>, Error> {
+        Bound::try_read(p, |i: Input| Ok(SysOp::Capabilities(Op::Own { paths: i.paths()? })))
+    }
+    fn of_token(p: &Params) -> Result<Bound<SysOp>, Error> {
+        Bound::try_read(p, |i: Input| Ok(SysOp::Capabilities(Op::OfToken { paths: i.paths()?, token: i.token })))
+    }
+    fn of_accessor(p: &Params) -> Result<Bound<SysOp>, Error> {
+        Bound::try_read(p, |i: Input| {
+            Ok(SysOp::Capabilities(Op::OfAccessor { paths: i.paths()?, accessor: i.accessor }))
+        })
+    }
+    vec![
+        Route::write("capabilities-self", "capabilities-self", own)
+            .envelope(Envelope::Flattened)
+            .clear(&["path", "paths"])
+            .help("What the calling token may do at paths."),
+        Route::write("capabilities", "capabilities", of_token)
+            .envelope(Envelope::Flattened)
+            .clear(&["path", "paths"])
+            .help("What a token may do at paths."),
+        Route::write("capabilities-accessor", "capabilities-accessor", of_accessor)
+            .envelope(Envelope::Flattened)
+            .clear(&["path", "paths"])
+            .help("What the token of an accessor may do at paths."),
+        Route::read("resultant-acl", "internal/ui/resultant-acl", |p| {
+            Bound::plain(p, SysOp::Capabilities(Op::ResultantAcl))
+        })
+        .help("Whether the caller is root; what browsers ask first."),
+    ]
+}
+
+pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
+    let namespace = cx.mount.namespace.clone();
+    let now = cx.now;
+    match op {
+        Op::Own { paths } => {
+            let caller = cx.caller.cloned().ok_or_else(Error::denied)?;
+            let acl = active.acls.of(cx.state.kernel_side(), &caller).await?;
+            answer(&acl, paths)
+        }
+        Op::OfToken { token, paths } => {
+            let keyring = active.barrier.keyring()?;
+            let shown =
+                tokens::find_shown(cx.state.kernel_side(), &active.hashes, &keyring, &namespace, token.expose(), now)
+                    .await?;
+            of_shown(active, cx, shown, paths).await
+        }
+        Op::OfAccessor { accessor, paths } => {
+            let id = tokens::by_accessor(cx.state.kernel_side(), &active.hashes, &namespace, accessor).await?;
+            let shown = match id {
+                Some(id) => tokens::find_live(cx.state.kernel_side(), &namespace, &id, now).await?,
+                None => None,
+            };
+            let shown = shown.map(|token| tokens::Shown { token, kind: cardea_model::TokenKind::Service });
+            of_shown(active, cx, shown, paths).await
+        }
+        Op::ResultantAcl => {
+            #[derive(Serialize)]
+            struct Answer {
+                root: bool,
+                exact_paths: BTreeMap<String, Vec<String>>,
+                glob_paths: BTreeMap<String, Vec<String>>,
+            }
+            let root = cx.caller.is_some_and(|caller| caller.is_root);
+            Done::object(&Answer { root, exact_paths: BTreeMap::new(), glob_paths: BTreeMap::new() })
+        }
+    }
+}
+
+async fn of_shown(
+    active: &Active,
+    cx: &mut Context<'_>,
+    shown: Option<tokens::Shown>,
+    paths: &[String],
+) -> Result<Outcome, Error> {
+    let unknown = || Error::invalid("invalid token");
+    let shown = shown.ok_or_else(unknown)?;
+    let caller = tokens::caller(cx.state.kernel_side(), &shown).await?.ok_or_else(unknown)?;
+    let acl = active.acls.of(cx.state.kernel_side(), &caller).await?;
+    answer(&acl, paths)
+}
+
+fn answer(acl: &Acl, paths: &[String]) -> Result<Outcome, Error> {
+    let mut out: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+    for asked in paths {
+        // A path that no request could name is denied, in the spelling that was asked.
+        let capabilities = match CanonicalPath::parse(asked.trim_start_matches('/')) {
+            Ok(path) => acl.capabilities(path.as_str()).names(),
+            Err(_) => vec!["deny"],
+        };
+        out.insert(asked.clone(), capabilities);
+    }
+    if let [only] = paths
+        && let Some(capabilities) = out.get(only).cloned()
+    {
+        out.insert("capabilities".to_owned(), capabilities);
+    }
+    Done::object(&out)
+}
