@@ -17,6 +17,8 @@ pub mod log_time;
 pub mod merkle;
 pub mod position;
 pub mod record;
+pub mod search;
+pub mod vault_format;
 pub mod verify;
 
 pub use class::{Identifying, Public, Sensitive};

@@ -14,6 +14,7 @@
 
 use crate::hash::{HASH_BYTES, Hash};
 use crate::log_time::LogTime;
+use crate::merkle::Frontier;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cardea_crypto::signature::{self, SIGNATURE_BYTES, SigningKey, VERIFYING_KEY_BYTES};
@@ -56,11 +57,52 @@ pub fn origin(cluster_id: &str, node: &str) -> String {
     format!("cardea/{cluster_id}/{node}")
 }
 
+fn is_bad_in_name(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c == '+'
+}
+
 fn check_name(name: &str) -> Result<(), CheckpointError> {
-    let bad = name.is_empty()
-        || name.len() > NAME_BYTES_MAX
-        || name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
+    let bad = name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(is_bad_in_name);
     if bad { Err(CheckpointError::BadName) } else { Ok(()) }
+}
+
+/// The key that signs a node's log, with the log's origin as its name.
+#[derive(Debug)]
+pub struct CheckpointKey {
+    origin: String,
+    key: SigningKey,
+}
+
+impl CheckpointKey {
+    /// From the origin and the seed of an Ed25519 key. A node's name is its owner's choice: characters that cannot stand in a
+    /// note become `-`, and what is too long is cut, so that a log never goes unsigned for the sake of a name.
+    #[must_use]
+    pub fn new(origin: &str, seed: &[u8; 32]) -> Self {
+        let mut name: String = origin.chars().map(|c| if is_bad_in_name(c) { '-' } else { c }).collect();
+        name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
+        if name.is_empty() {
+            name.push('-');
+        }
+        Self { origin: name, key: SigningKey::from_seed(seed) }
+    }
+
+    /// The origin as it stands in checkpoints.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn verifier(&self) -> VerifierKey {
+        VerifierKey { name: self.origin.clone(), public_key: self.key.verifying_key() }
+    }
+
+    /// The public half as text: what an auditor keeps.
+    #[must_use]
+    pub fn verifier_text(&self) -> String {
+        self.verifier().to_string()
+    }
 }
 
 /// The four bytes that tell keys of one name apart: the beginning of SHA-256(name, line feed, type, public key).
@@ -227,6 +269,10 @@ impl Statement {
     /// The origin cannot be a key's name.
     pub fn sign(self, key: &SigningKey) -> Result<Checkpoint, CheckpointError> {
         check_name(&self.origin)?;
+        Ok(self.signed(key))
+    }
+
+    fn signed(self, key: &SigningKey) -> Checkpoint {
         let text = self.text();
         let signature: [u8; SIGNATURE_BYTES] = key.sign(text.as_bytes());
         let line = NoteSignature {
@@ -234,7 +280,7 @@ impl Statement {
             key_hash: key_hash(&self.origin, &key.verifying_key()),
             signature: signature.to_vec(),
         };
-        Ok(Checkpoint { statement: self, note: Note { text, signatures: vec![line] } })
+        Checkpoint { statement: self, note: Note { text, signatures: vec![line] } }
     }
 }
 
@@ -246,6 +292,29 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// The signed checkpoint of a log that has come this far.
+    #[must_use]
+    pub fn of(key: &CheckpointKey, frontier: &Frontier, time: LogTime) -> Self {
+        let (origin, size, root) = (key.origin.clone(), frontier.size(), frontier.root());
+        Statement { origin, size, root, time }.signed(&key.key)
+    }
+
+    /// The signed note.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        self.to_string()
+    }
+
+    /// Reads a checkpoint and judges it; what it says is returned only if the key signed it.
+    ///
+    /// # Errors
+    /// Not a checkpoint, or not this key's.
+    pub fn verify_text(text: &str, key: &VerifierKey) -> Result<Statement, CheckpointError> {
+        let checkpoint = Self::parse(text)?;
+        checkpoint.verify(key)?;
+        Ok(checkpoint.statement)
+    }
+
     /// What it says. Worth nothing before [`Self::verify`].
     #[must_use]
     pub fn statement(&self) -> &Statement {

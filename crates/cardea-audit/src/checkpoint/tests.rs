@@ -47,6 +47,25 @@ fn a_checkpoint_has_this_form() {
 }
 
 #[test]
+fn a_named_key_signs_what_a_frontier_says() {
+    let mut frontier = Frontier::new();
+    frontier.append_record(b"{}");
+    for (given, name) in [("cardea/c1/n1", "cardea/c1/n1"), ("cardea/c 1/n+1\n", "cardea/c-1/n-1-"), ("", "-")] {
+        let key = CheckpointKey::new(given, &[7; 32]);
+        assert_eq!(key.origin(), name);
+        let text = Checkpoint::of(&key, &frontier, LogTime::from_unix_ms(5)).to_text();
+        let verifier = VerifierKey::parse(&key.verifier_text()).unwrap();
+        let said = Checkpoint::verify_text(&text, &verifier).unwrap();
+        let root = crate::merkle::leaf_hash(b"{}");
+        assert_eq!(said, Statement { origin: name.to_owned(), size: 1, root, time: LogTime::from_unix_ms(5) });
+        let stranger = CheckpointKey::new(given, &[8; 32]).verifier();
+        assert_eq!(Checkpoint::verify_text(&text, &stranger), Err(CheckpointError::NotSigned));
+    }
+    let long = CheckpointKey::new(&"é".repeat(NAME_BYTES_MAX), &[7; 32]);
+    assert!(check_name(long.origin()).is_ok());
+}
+
+#[test]
 fn another_key_is_refused() {
     let (text, _) = signed();
     let read = Checkpoint::parse(&text).unwrap();

@@ -77,6 +77,13 @@ impl Frontier {
         self.size += 1;
     }
 
+    /// Adds a record by its bytes as logged, and says what its leaf hash is.
+    pub fn append_record(&mut self, record: &[u8]) -> Hash {
+        let leaf = leaf_hash(record);
+        self.append(leaf);
+        leaf
+    }
+
     /// The root of the tree as it stands.
     #[must_use]
     pub fn root(&self) -> Hash {
