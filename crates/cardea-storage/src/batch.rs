@@ -56,6 +56,14 @@ pub struct Batch {
     pub essential: bool,
 }
 
+impl std::fmt::Debug for Batch {
+    // Counts only: values and records are nothing to print.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (conditions, writes, appends) = (self.conditions.len(), self.writes.len(), self.appends.len());
+        write!(f, "Batch({conditions} conditions, {writes} writes, {appends} appends)")
+    }
+}
+
 impl Batch {
     pub fn new() -> Self {
         Self::default()

@@ -209,7 +209,8 @@ async fn scans(subject: &dyn Subject) -> Verdict {
         }
         ensure!(seen == wanted, "pages of {page} differ from what was written");
     }
-    let cases: [(&[u8], Option<&[u8]>, usize); 6] = [
+    type Case = (&'static [u8], Option<&'static [u8]>, usize);
+    let cases: [Case; 6] = [
         (b"", None, 270 + 4),
         (b"p", None, 270 + 2),
         (b"p/", Some(b"p/298"), 1),

@@ -1,0 +1,378 @@
+//! What the embedded store keeps in memory, all of it under one short lock: the overlay of changes that the tree does
+//! not have yet, the tail of the log, the next group of the journal and who waits for it. Nothing in here may touch a
+//! disk or wait: the lock is taken by every request.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quick_cache::Weighter;
+use quick_cache::unsync::Cache;
+use tokio::sync::oneshot;
+
+use crate::batch::{Batch, Condition, Write};
+use crate::changes::ChangeRing;
+use crate::embedded::journal::{self, Group, JournalFile};
+use crate::embedded::tree::{Meta, TreeSnapshot};
+use crate::store::{Change, Clock, CommitError, Committed, Key, ReadError, Revision, Versioned};
+
+/// A change that the tree does not have yet; `None` is a delete.
+pub(crate) type Overlay = BTreeMap<Key, (Revision, Option<Bytes>)>;
+
+/// `Err` carries the reason why nobody can say whether it is durable.
+pub(crate) type Waiter = oneshot::Sender<Result<(), String>>;
+
+/// What one flush brings to the tree and the log's segments.
+pub(crate) struct Frozen {
+    pub(crate) overlay: Overlay,
+    pub(crate) meta: Meta,
+}
+
+pub(crate) struct State {
+    pub(crate) revision: Revision,
+    /// Next position of the log.
+    pub(crate) log_end: u64,
+    pub(crate) now_ms: u64,
+    /// Newest changes; hides `frozen`, which hides the tree.
+    pub(crate) active: Overlay,
+    /// Journal bytes of the commits in `active` and of their records.
+    pub(crate) active_bytes: usize,
+    pub(crate) frozen: Option<Arc<Frozen>>,
+    pub(crate) tree: Arc<TreeSnapshot>,
+    /// Values of `tree` only. A key enters when neither overlay has it and `tree` is the snapshot it was read from, and
+    /// leaves when it is written; so an entry always equals the tree's value, and every overlay entry hides none.
+    cache: Cache<Key, Versioned, ByBytes>,
+    /// Position of the first record in `tail`; earlier ones are in segments.
+    pub(crate) tail_first: u64,
+    pub(crate) tail: VecDeque<Bytes>,
+    /// The commits that no sync has taken yet, and who waits for them.
+    pub(crate) pending: Group,
+    pub(crate) pending_waiters: Vec<Waiter>,
+    /// The last revision that the running sync will cover, and who waits for it.
+    pub(crate) inflight_upto: Revision,
+    pub(crate) inflight_waiters: Vec<Waiter>,
+    pub(crate) durable: Revision,
+    pub(crate) durable_log: u64,
+    pub(crate) flushed: Revision,
+    pub(crate) changes: ChangeRing,
+    pub(crate) journal: Vec<JournalFile>,
+    /// The next group begins a new journal file.
+    pub(crate) rotate: bool,
+    pub(crate) flush_asked: bool,
+    pub(crate) failed: Option<String>,
+    pub(crate) disk_full: Option<String>,
+    pub(crate) reserve_held: bool,
+    /// Journal bytes that essential batches may still use while the disk is full.
+    pub(crate) essential_left: u64,
+    pub(crate) closing: bool,
+    pub(crate) stopping: bool,
+    pub(crate) commits: u64,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<Key, Versioned> for ByBytes {
+    fn weight(&self, key: &Key, value: &Versioned) -> u64 {
+        // 96 bytes: the entry, its place in the table, and the allocator's share.
+        (key.len() + value.value.len() + 96) as u64
+    }
+}
+
+/// What memory knows of a key.
+pub(crate) enum Lookup {
+    Known(Option<Versioned>),
+    AskTree,
+}
+
+/// Revisions of the keys of a batch's conditions, read from one snapshot of the tree; by index of the condition.
+pub(crate) struct TreeRevisions {
+    pub(crate) tree: Arc<TreeSnapshot>,
+    pub(crate) revisions: BTreeMap<usize, Option<Revision>>,
+}
+
+/// How far a commit came.
+pub(crate) enum Step {
+    Applied(Committed, Option<oneshot::Receiver<Result<(), String>>>),
+    /// Neither overlay nor cache know these conditions' keys: read them from this snapshot and come again.
+    AskTree(Arc<TreeSnapshot>, Vec<usize>),
+    /// The flusher lags: wait for it.
+    NoSpace,
+}
+
+impl State {
+    pub(crate) fn new(meta: Meta, tree: Arc<TreeSnapshot>, cache_bytes: u64) -> Self {
+        let items = usize::try_from(cache_bytes / 512).unwrap_or(usize::MAX).max(16);
+        Self {
+            revision: meta.revision,
+            log_end: meta.log_size,
+            now_ms: meta.now_ms,
+            active: Overlay::new(),
+            active_bytes: 0,
+            frozen: None,
+            tree,
+            cache: Cache::with_weighter(items, cache_bytes, ByBytes),
+            tail_first: meta.log_size,
+            tail: VecDeque::new(),
+            pending: Group::new(),
+            pending_waiters: Vec::new(),
+            inflight_upto: meta.revision,
+            inflight_waiters: Vec::new(),
+            durable: meta.revision,
+            durable_log: meta.log_size,
+            flushed: meta.revision,
+            changes: ChangeRing::new(meta.revision),
+            journal: Vec::new(),
+            rotate: true,
+            flush_asked: false,
+            failed: None,
+            disk_full: None,
+            reserve_held: false,
+            essential_left: 0,
+            closing: false,
+            stopping: false,
+            commits: 0,
+        }
+    }
+
+    pub(crate) fn now(&mut self, clock: &Clock) -> u64 {
+        self.now_ms = self.now_ms.max(clock());
+        self.now_ms
+    }
+
+    fn overlaid(&self, key: &[u8]) -> Option<&(Revision, Option<Bytes>)> {
+        self.active.get(key).or_else(|| self.frozen.as_ref().and_then(|frozen| frozen.overlay.get(key)))
+    }
+
+    pub(crate) fn lookup(&self, key: &[u8]) -> Lookup {
+        if let Some((revision, value)) = self.overlaid(key) {
+            return Lookup::Known(value.clone().map(|value| Versioned { revision: *revision, value }));
+        }
+        match self.cache.get(key) {
+            Some(found) => Lookup::Known(Some(found.clone())),
+            None => Lookup::AskTree,
+        }
+    }
+
+    /// Remembers what was read from `tree`, unless it may be outdated by now.
+    pub(crate) fn remember(&mut self, tree: &Arc<TreeSnapshot>, key: &[u8], found: &Versioned) {
+        if Arc::ptr_eq(tree, &self.tree) && self.overlaid(key).is_none() {
+            self.cache.insert(key.to_vec(), found.clone());
+        }
+    }
+
+    pub(crate) fn has_space(&self, flush_bytes: usize) -> bool {
+        self.frozen.is_none() || self.active_bytes < flush_bytes
+    }
+
+    /// Whether a commit may be tried at all.
+    fn accepts(&self, essential: bool, size_bytes: usize) -> Result<(), CommitError> {
+        if let Some(why) = &self.failed {
+            return Err(CommitError::Unavailable(why.clone()));
+        }
+        if self.closing {
+            return Err(CommitError::Unavailable("the store is closing".to_owned()));
+        }
+        if let Some(why) = &self.disk_full {
+            let allowed = essential && self.essential_left >= size_bytes as u64;
+            if !allowed {
+                return Err(CommitError::Unavailable(format!("disk full, only essential changes are taken: {why}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the conditions and applies the batch. `entry` is the batch as the journal keeps it, empty for an inert
+    /// one. The batch is emptied when it is applied.
+    pub(crate) fn commit(
+        &mut self,
+        batch: &mut Batch,
+        entry: &mut [u8],
+        known: Option<&TreeRevisions>,
+        clock: &Clock,
+        flush_bytes: usize,
+    ) -> Result<Step, CommitError> {
+        self.accepts(batch.essential, entry.len())?;
+        if !batch.is_inert() && !self.has_space(flush_bytes) {
+            return Ok(Step::NoSpace);
+        }
+        let known = known.filter(|known| Arc::ptr_eq(&known.tree, &self.tree));
+        let mut unknown = Vec::new();
+        for (index, condition) in batch.conditions.iter().enumerate() {
+            let found = match self.lookup(condition.key()) {
+                Lookup::Known(found) => found.map(|found| found.revision),
+                Lookup::AskTree => match known.and_then(|known| known.revisions.get(&index)) {
+                    Some(revision) => *revision,
+                    None => {
+                        unknown.push(index);
+                        continue;
+                    }
+                },
+            };
+            let holds = match condition {
+                Condition::Absent(_) => found.is_none(),
+                Condition::At(_, revision) => found == Some(*revision),
+            };
+            if !holds {
+                return Err(CommitError::Conflict);
+            }
+        }
+        if !unknown.is_empty() {
+            return Ok(Step::AskTree(self.tree.clone(), unknown));
+        }
+        let first_position = self.log_end;
+        if batch.is_inert() {
+            let revision = self.revision;
+            return Ok(Step::Applied(Committed { revision, first_position }, self.wait_for(revision)));
+        }
+        let now_ms = self.now(clock);
+        journal::set_time(entry, now_ms);
+        let revision = Revision(self.revision.0 + 1);
+        let writes = std::mem::take(&mut batch.writes).into_iter().map(|write| match write {
+            Write::Put(key, value) => (key, Some(value)),
+            Write::Delete(key) => (key, None),
+        });
+        self.apply(revision, now_ms, entry.len(), writes, std::mem::take(&mut batch.appends));
+        self.pending.push(revision, entry);
+        self.commits += 1;
+        if self.disk_full.is_some() {
+            self.essential_left = self.essential_left.saturating_sub(entry.len() as u64);
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.pending_waiters.push(sender);
+        Ok(Step::Applied(Committed { revision, first_position }, Some(receiver)))
+    }
+
+    /// Makes a commit visible: from a batch, or from the journal after a restart.
+    pub(crate) fn apply(
+        &mut self,
+        revision: Revision,
+        now_ms: u64,
+        entry_bytes: usize,
+        writes: impl Iterator<Item = (Key, Option<Bytes>)>,
+        appends: Vec<Bytes>,
+    ) {
+        self.revision = revision;
+        self.now_ms = self.now_ms.max(now_ms);
+        self.active_bytes += entry_bytes;
+        for (key, value) in writes {
+            self.cache.remove(&key);
+            self.changes.push(Change { revision, key: key.clone() });
+            self.active.insert(key, (revision, value));
+        }
+        self.log_end += appends.len() as u64;
+        self.tail.extend(appends);
+    }
+
+    /// `None` when `at` is durable already.
+    pub(crate) fn wait_for(&mut self, at: Revision) -> Option<oneshot::Receiver<Result<(), String>>> {
+        if at <= self.durable {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        if let Some(why) = &self.failed {
+            // Nobody is left to answer later.
+            let _ = sender.send(Err(why.clone()));
+        } else if at <= self.inflight_upto {
+            self.inflight_waiters.push(sender);
+        } else {
+            self.pending_waiters.push(sender);
+        }
+        Some(receiver)
+    }
+
+    /// Nothing is accepted from now on. Returns who must be told.
+    pub(crate) fn fail(&mut self, why: String) -> Vec<Waiter> {
+        self.failed.get_or_insert(why);
+        let mut waiters = std::mem::take(&mut self.inflight_waiters);
+        waiters.append(&mut self.pending_waiters);
+        waiters
+    }
+
+    /// Sets aside what the next flush brings to the tree.
+    pub(crate) fn freeze(&mut self) -> Arc<Frozen> {
+        let meta = Meta { revision: self.revision, log_size: self.log_end, now_ms: self.now_ms };
+        let frozen = Arc::new(Frozen { overlay: std::mem::take(&mut self.active), meta });
+        self.active_bytes = 0;
+        self.frozen = Some(frozen.clone());
+        self.rotate = true;
+        frozen
+    }
+
+    /// The tree has what was frozen. Returns the journal files that nobody needs any more.
+    pub(crate) fn thaw(&mut self, tree: Arc<TreeSnapshot>, meta: Meta) -> Vec<JournalFile> {
+        self.tree = tree;
+        self.frozen = None;
+        self.flushed = meta.revision;
+        let gone = (meta.log_size - self.tail_first) as usize;
+        self.tail.drain(..gone.min(self.tail.len()));
+        self.tail.shrink_to(1024);
+        self.tail_first = meta.log_size;
+        let newest = self.journal.len().saturating_sub(1);
+        let rotate = self.rotate;
+        let mut done = Vec::new();
+        let mut index = 0;
+        self.journal.retain(|file| {
+            // The newest file is written to, unless the next group begins another.
+            let needed = file.last > meta.revision || (index == newest && !rotate);
+            index += 1;
+            if !needed {
+                done.push(file.clone());
+            }
+            needed
+        });
+        done
+    }
+
+    /// Durable records from `from` on that are still in memory; the caller knows that `from` is not before the tail.
+    pub(crate) fn tail_read(&self, from: u64, limit: usize, bytes_max: usize, found: &mut Vec<(u64, Bytes)>) {
+        let start = from.saturating_sub(self.tail_first) as usize;
+        let end = self.durable_log.saturating_sub(self.tail_first) as usize;
+        let mut left = bytes_max;
+        let records = self.tail.iter().enumerate().take(end).skip(start);
+        for (index, record) in records.take(limit.saturating_sub(found.len())) {
+            if record.len() > left && !found.is_empty() {
+                return;
+            }
+            left = left.saturating_sub(record.len());
+            found.push((self.tail_first + index as u64, record.clone()));
+        }
+    }
+
+    /// Up to `chunk` entries of the overlay that start with `prefix`, from `start` on.
+    pub(crate) fn overlay_chunk(&self, start: Bound<&[u8]>, prefix: &[u8], chunk: usize) -> OverlayChunk {
+        let mut upto: Option<Key> = None;
+        let mut entries = Overlay::new();
+        let frozen = self.frozen.as_ref().map(|frozen| &frozen.overlay);
+        // The older one first, so that the newer one replaces its entries.
+        for overlay in frozen.into_iter().chain([&self.active]) {
+            let mut range =
+                overlay.range::<[u8], _>((start, Bound::Unbounded)).take_while(|(key, _)| key.starts_with(prefix));
+            let mut last = None;
+            for (key, entry) in range.by_ref().take(chunk) {
+                entries.insert(key.clone(), entry.clone());
+                last = Some(key);
+            }
+            if let (Some(last), true) = (last, range.next().is_some()) {
+                upto = Some(upto.map_or_else(|| last.clone(), |upto| upto.min(last.clone())));
+            }
+        }
+        if let Some(upto) = &upto {
+            entries.retain(|key, _| key <= upto);
+        }
+        OverlayChunk { entries, upto, tree: self.tree.clone() }
+    }
+
+    pub(crate) fn read_failure(&self) -> Option<ReadError> {
+        self.failed.clone().map(ReadError::Unavailable)
+    }
+}
+
+/// A piece of the overlay, with the tree that it lies over.
+pub(crate) struct OverlayChunk {
+    pub(crate) entries: Overlay,
+    /// The piece ends with this key; `None` when it holds all there is.
+    pub(crate) upto: Option<Key>,
+    pub(crate) tree: Arc<TreeSnapshot>,
+}

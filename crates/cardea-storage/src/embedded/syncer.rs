@@ -1,0 +1,82 @@
+//! The thread that makes commits durable: take what is pending, one write, one sync, wake who waited, again. It must
+//! never report a group as durable whose write or sync failed, and never try a failed sync again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::embedded::journal::{Group, JournalFile, WriteFailure, Writer};
+use crate::embedded::shared::Shared;
+
+pub(crate) fn run(shared: &Arc<Shared>, mut writer: Writer) {
+    let mut group = Group::new();
+    loop {
+        let log_upto;
+        {
+            let mut state = shared.lock();
+            while state.pending.is_empty() {
+                if state.stopping || state.failed.is_some() {
+                    return;
+                }
+                state = shared.wait(&shared.sync_wake, state);
+            }
+            if state.failed.is_some() {
+                return;
+            }
+            std::mem::swap(&mut group, &mut state.pending);
+            state.inflight_upto = group.last();
+            state.inflight_waiters = std::mem::take(&mut state.pending_waiters);
+            log_upto = state.log_end;
+            if std::mem::take(&mut state.rotate) {
+                writer.rotate();
+            }
+        }
+        let started = Instant::now();
+        let written = match writer.write(&mut group) {
+            Err(WriteFailure::Full(error)) => {
+                // The write failed cleanly, so trying it again is honest once there is room.
+                if shared.enter_disk_full(&error.to_string()) {
+                    writer.write(&mut group)
+                } else {
+                    Err(WriteFailure::Full(error))
+                }
+            }
+            other => other,
+        };
+        match written {
+            Ok(file) => {
+                shared.syncs.fetch_add(1, Ordering::Relaxed);
+                shared.sync_ns.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
+                acknowledge(shared, &group, log_upto, file);
+            }
+            Err(WriteFailure::Full(error)) => {
+                shared.fail(format!("disk full, and no reserve is left for the journal: {error}"));
+                return;
+            }
+            Err(WriteFailure::Fatal(error)) => {
+                shared.fail(format!("the journal could not be written or synced: {error}"));
+                return;
+            }
+        }
+        group.clear();
+    }
+}
+
+fn acknowledge(shared: &Shared, group: &Group, log_upto: u64, file: JournalFile) {
+    let waiters = {
+        let mut state = shared.lock();
+        state.durable = group.last();
+        state.durable_log = log_upto;
+        match state.journal.iter_mut().find(|known| known.path == file.path) {
+            Some(known) => *known = file,
+            None => state.journal.push(file),
+        }
+        std::mem::take(&mut state.inflight_waiters)
+    };
+    for waiter in waiters {
+        // Who gave up waiting needs no answer.
+        let _ = waiter.send(Ok(()));
+    }
+    shared.ended.send_modify(|_| {});
+    shared.durable_wake.notify_all();
+}
