@@ -69,7 +69,8 @@ impl Codec for Barrier {
 
     fn open(&self, kind: &str, key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let keyring = self.keyring()?;
-        envelope::open(|term| keyring.kek(term), &authenticated(&keyring, kind, key), sealed).map_err(|e| open_error(&e))
+        envelope::open(|term| keyring.kek(term), &authenticated(&keyring, kind, key), sealed)
+            .map_err(|e| open_error(&e))
     }
 }
 
@@ -90,7 +91,9 @@ fn open_error(error: &OpenError) -> Error {
     let why = match error {
         OpenError::Truncated => "a record is truncated".to_owned(),
         OpenError::UnknownFormat => "a record has an unknown format".to_owned(),
-        OpenError::UnknownTerm(term) => format!("a record is wrapped under term {term}, which the keyring does not have"),
+        OpenError::UnknownTerm(term) => {
+            format!("a record is wrapped under term {term}, which the keyring does not have")
+        }
         OpenError::WrongKey => "a record's data key does not unwrap: foreign or altered".to_owned(),
         OpenError::Altered => "a record does not verify: altered, or moved from another place".to_owned(),
     };

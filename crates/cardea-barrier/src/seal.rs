@@ -40,7 +40,9 @@ impl SealSettings {
     /// Names the field that is wrong, in the words that Vault's operators know.
     pub fn checked(shares: i64, threshold: i64) -> Result<Self, Error> {
         let (Ok(shares), Ok(threshold)) = (u8::try_from(shares), u8::try_from(threshold)) else {
-            return Err(Error::invalid("invalid seal configuration: secret_shares and secret_threshold must be from 1 to 255"));
+            return Err(Error::invalid(
+                "invalid seal configuration: secret_shares and secret_threshold must be from 1 to 255",
+            ));
         };
         if shares == 0 || threshold == 0 {
             return Err(Error::invalid("invalid seal configuration: shares and threshold must be at least one"));
@@ -49,7 +51,9 @@ impl SealSettings {
             return Err(Error::invalid("invalid seal configuration: threshold cannot be larger than shares"));
         }
         if shares > 1 && threshold == 1 {
-            return Err(Error::invalid("invalid seal configuration: threshold must be greater than one for multiple shares"));
+            return Err(Error::invalid(
+                "invalid seal configuration: threshold must be greater than one for multiple shares",
+            ));
         }
         Ok(Self { shares, threshold })
     }
@@ -69,7 +73,12 @@ pub struct SealRecord {
 
 impl SealRecord {
     /// Wraps a root key for `settings`, and returns the shares to hand out (base64 is the caller's business).
-    pub fn shamir(cluster_id: &str, root: &RootKey, settings: SealSettings, rng: &dyn Randomness) -> Result<(Self, Vec<SecretBytes>), Error> {
+    pub fn shamir(
+        cluster_id: &str,
+        root: &RootKey,
+        settings: SealSettings,
+        rng: &dyn Randomness,
+    ) -> Result<(Self, Vec<SecretBytes>), Error> {
         let unseal_key: Zeroizing<[u8; 32]> = Zeroizing::new(random_array(rng));
         let shares = shamir::split(&*unseal_key, settings.shares, settings.threshold, rng)
             .map_err(|e| Error::internal(format!("shares could not be made: {e}")))?;
@@ -83,7 +92,14 @@ impl SealRecord {
         Self::wrap(cluster_id, SealKind::Static, SealSettings { shares: 1, threshold: 1 }, root, file_key, rng)
     }
 
-    fn wrap(cluster_id: &str, kind: SealKind, settings: SealSettings, root: &RootKey, key: &[u8; 32], rng: &dyn Randomness) -> Self {
+    fn wrap(
+        cluster_id: &str,
+        kind: SealKind,
+        settings: SealSettings,
+        root: &RootKey,
+        key: &[u8; 32],
+        rng: &dyn Randomness,
+    ) -> Self {
         let mut record = Self { v: 1, cluster_id: cluster_id.to_owned(), kind, settings, wrapped_root: String::new() };
         record.wrapped_root = BASE64.encode(aead::seal(key, &record.aad(), root.expose(), rng));
         record
@@ -92,7 +108,8 @@ impl SealRecord {
     /// # Errors
     /// The key is not the one that wrapped it, or the record was altered.
     pub fn unwrap_root(&self, key: &[u8]) -> Result<RootKey, Error> {
-        let wrong = || Error::invalid("the key does not open the seal: a wrong share or key, or the record was altered");
+        let wrong =
+            || Error::invalid("the key does not open the seal: a wrong share or key, or the record was altered");
         let key = <&[u8; 32]>::try_from(key).map_err(|_| wrong())?;
         let wrapped = BASE64.decode(&self.wrapped_root).map_err(|_| wrong())?;
         RootKey::from_bytes(&aead::open(key, &self.aad(), &wrapped).map_err(|_| wrong())?)
@@ -108,8 +125,8 @@ impl SealRecord {
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let record: Self =
-            serde_json::from_slice(bytes).map_err(|_| Error::internal("the seal record does not parse: foreign or altered"))?;
+        let record: Self = serde_json::from_slice(bytes)
+            .map_err(|_| Error::internal("the seal record does not parse: foreign or altered"))?;
         match record.v {
             1 => Ok(record),
             _ => Err(Error::internal("the seal record was written by another release")),
@@ -145,7 +162,12 @@ impl ShareCollector {
     ///
     /// # Errors
     /// A share of the wrong length. A repeated share is ignored, as operators paste twice.
-    pub fn add(&mut self, share: SecretBytes, settings: SealSettings, rng: &dyn Randomness) -> Result<Option<SecretBytes>, Error> {
+    pub fn add(
+        &mut self,
+        share: SecretBytes,
+        settings: SealSettings,
+        rng: &dyn Randomness,
+    ) -> Result<Option<SecretBytes>, Error> {
         // A share is the key and one coordinate; with one share there is no coordinate.
         let expected = if settings.shares == 1 { 32 } else { 33 };
         if share.len() != expected {

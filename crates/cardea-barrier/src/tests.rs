@@ -86,7 +86,9 @@ fn keyrings_keep_their_secrets_through_rotation_and_storage() {
     let stored = keyring.rotated(Timestamp(9), &*rng).unwrap().seal(&root, &*rng).unwrap();
     let opened = Keyring::open("c", &root, &stored).unwrap();
     assert_eq!(opened.current_term(), 2);
-    for purpose in [ClusterSecret::TokenHash, ClusterSecret::AuditHash, ClusterSecret::LookupHash, ClusterSecret::LogSigning] {
+    for purpose in
+        [ClusterSecret::TokenHash, ClusterSecret::AuditHash, ClusterSecret::LookupHash, ClusterSecret::LogSigning]
+    {
         assert_eq!(*keyring.secret(purpose), *opened.secret(purpose));
     }
     assert_ne!(*keyring.secret(ClusterSecret::TokenHash), *keyring.secret(ClusterSecret::AuditHash));
@@ -125,12 +127,25 @@ fn shares_unseal_only_together() {
             assert_eq!(collector.progress(), 0);
         }
     }
-    assert!(ShareCollector::default().add(SecretBytes::new(vec![1; 5]), SealSettings::checked(5, 3).unwrap(), &*rng).is_err());
+    assert!(
+        ShareCollector::default()
+            .add(SecretBytes::new(vec![1; 5]), SealSettings::checked(5, 3).unwrap(), &*rng)
+            .is_err()
+    );
 }
 
 #[test]
 fn seal_settings() {
-    for (shares, threshold, ok) in [(1, 1, true), (5, 3, true), (255, 255, true), (0, 0, false), (5, 1, false), (3, 5, false), (256, 3, false), (-1, 3, false)] {
+    for (shares, threshold, ok) in [
+        (1, 1, true),
+        (5, 3, true),
+        (255, 255, true),
+        (0, 0, false),
+        (5, 1, false),
+        (3, 5, false),
+        (256, 3, false),
+        (-1, 3, false),
+    ] {
         assert_eq!(SealSettings::checked(shares, threshold).is_ok(), ok, "{shares}/{threshold}");
     }
 }

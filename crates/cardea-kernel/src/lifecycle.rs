@@ -3,7 +3,7 @@
 
 use crate::active::Active;
 use crate::hashes::Hashes;
-use crate::log::{self, CheckpointKey, Log, Witness};
+use crate::log::{self, Log, Witness};
 use crate::metrics::Metrics;
 use crate::mounts::{self, MountTable};
 use crate::policies::{Acls, PASSWORD_POLICIES, StoredPasswordPolicy};
@@ -14,7 +14,7 @@ use crate::rewrap::KEYRING_KEY;
 use crate::settings::Settings;
 use crate::tokens::{self, NewToken};
 use crate::{event, pipeline, revoker, runner, sealed, system};
-use cardea_audit::checkpoint::Checkpoint;
+use cardea_audit::checkpoint::{Checkpoint, CheckpointKey, origin};
 use cardea_barrier::{Barrier, ClusterSecret, Keyring, RootKey, SealKind, SealRecord, SealSettings, ShareCollector};
 use cardea_crypto::random::{Randomness, uuid4};
 use cardea_model::{Answer, Cause, Error, NamespaceId, Refusal, Request, SecretBytes, SecretText, TokenKind};
@@ -281,13 +281,11 @@ impl Node {
             return Ok(false);
         };
         let key = checkpoint_key(keyring, &self.parts.settings);
-        let foreign = || {
+        let remembered = Checkpoint::verify_text(&text, &key.verifier()).map_err(|_| {
             Error::invalid("the witness file does not hold a checkpoint of this server: another cluster's, or altered")
-        };
-        let remembered = Checkpoint::parse(&text).map_err(|_| foreign())?;
-        remembered.verify(&key.verifier()?).map_err(|_| foreign())?;
+        })?;
         let size = self.parts.store.log_size().await.map_err(read_error)?;
-        Ok(size < remembered.statement().size)
+        Ok(size < remembered.size)
     }
 
     async fn build(&self, root: RootKey, keyring: Arc<Keyring>, restored: bool) -> Result<Arc<Active>, Error> {
@@ -347,7 +345,7 @@ impl Node {
 }
 
 fn checkpoint_key(keyring: &Keyring, settings: &Settings) -> CheckpointKey {
-    CheckpointKey::new(keyring.cluster_id(), &settings.node, &keyring.secret(ClusterSecret::LogSigning))
+    CheckpointKey::new(&origin(keyring.cluster_id(), &settings.node), &keyring.secret(ClusterSecret::LogSigning))
 }
 
 async fn load_password_policies(txn: &mut Txn) -> Result<BTreeMap<String, String>, Error> {

@@ -2,12 +2,11 @@
 //! store, and feeds the audit devices. Only commits append; nothing here may hold up a request.
 
 use crate::active::Active;
-use crate::later::vault_format::{self, Options};
 use crate::metrics::Metrics;
-use cardea_audit::checkpoint::{self, Checkpoint, Statement, VerifierKey};
-use cardea_audit::merkle::{Frontier, leaf_hash};
+use cardea_audit::checkpoint::{Checkpoint, CheckpointKey};
+use cardea_audit::merkle::Frontier;
+use cardea_audit::vault_format::{self, Options};
 use cardea_audit::{LogTime, Record};
-use cardea_crypto::signature::SigningKey;
 use cardea_model::{Error, NamespaceId, Timestamp};
 use cardea_sdk::audit_device::AuditDevice;
 use cardea_storage::json_record;
@@ -82,31 +81,6 @@ pub enum OnLag {
 /// Records that a device with `stop` may be behind.
 pub const LAG_RECORDS_MAX: u64 = 10_000;
 
-/// The key that signs a node's checkpoints, and the name of its log.
-pub struct CheckpointKey {
-    pub origin: String,
-    key: SigningKey,
-}
-
-impl CheckpointKey {
-    #[must_use]
-    pub fn new(cluster_id: &str, node: &str, seed: &[u8; 32]) -> Self {
-        Self { origin: checkpoint::origin(cluster_id, node), key: SigningKey::from_seed(seed) }
-    }
-
-    /// The public half.
-    pub fn verifier(&self) -> Result<VerifierKey, Error> {
-        VerifierKey::of(&self.origin, &self.key)
-            .map_err(|e| Error::internal(format!("the log has no verifier key: {e}")))
-    }
-
-    fn sign(&self, frontier: &Frontier, time: LogTime) -> Result<Checkpoint, Error> {
-        Statement { origin: self.origin.clone(), size: frontier.size(), root: frontier.root(), time }
-            .sign(&self.key)
-            .map_err(|e| Error::internal(format!("a checkpoint could not be signed: {e}")))
-    }
-}
-
 /// The log's side of an unsealed server.
 pub struct Log {
     key: CheckpointKey,
@@ -154,14 +128,15 @@ impl Log {
     }
 
     /// The key that verifies checkpoints, in text form.
-    pub fn verifier_key(&self) -> Result<String, Error> {
-        self.key.verifier().map(|key| key.to_string())
+    #[must_use]
+    pub fn verifier_key(&self) -> String {
+        self.key.verifier_text()
     }
 
     /// The name of this log.
     #[must_use]
     pub fn origin(&self) -> &str {
-        &self.key.origin
+        self.key.origin()
     }
 
     pub fn devices_changed(&self) {
@@ -215,7 +190,7 @@ async fn follow_on(active: &Active) -> Result<(), Error> {
                 if *at != frontier.size() {
                     return Err(Error::internal("the log has a gap before the follower"));
                 }
-                frontier.append(leaf_hash(record));
+                frontier.append_record(record);
             }
             active.metrics.log_followed.store(frontier.size(), Ordering::Relaxed);
             if active.is_ending() || tokio::time::Instant::now() >= deadline {
@@ -239,7 +214,7 @@ async fn follow_on(active: &Active) -> Result<(), Error> {
 async fn checkpoint(active: &Active, frontier: &Frontier, kept_ms: u64) -> Result<u64, Error> {
     let mut txn = active.sealed.txn();
     let now = txn.now().await?;
-    let text = active.log.key.sign(frontier, LogTime(now))?.to_string();
+    let text = Checkpoint::of(&active.log.key, frontier, LogTime(now)).to_text();
     let keep = now.0 >= kept_ms + KEEP_EVERY_MS;
     let kept_ms = if keep { now.0 } else { kept_ms };
     let mut view = View::new(&mut txn, &NamespaceId::root(), "log");

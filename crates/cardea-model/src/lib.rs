@@ -5,23 +5,23 @@
 
 #![forbid(unsafe_code)]
 
-pub mod answer; // everything the system can answer
-pub mod error; // causes of error, with two texts
-pub mod identity; // callers, entities and aliases
-pub mod lease; // credentials that must die
-pub mod limit;
-pub mod loose; // spellings that clients use for durations, lists, flags and numbers
-pub mod mount; // where an engine is attached, and its settings
-pub mod namespace; // which tenant a record belongs to
-pub mod operation; // everything the system can be asked, independent of a wire
-pub mod params; // the parameters of a request, and how an operation reads them
 pub mod path; // the one canonical name of a resource
-pub mod payload; // JSON kept token for token
-pub mod request; // a request after lowering
-pub mod secret; // the stored secret and its versions
-pub mod secret_bytes; // bytes that cannot be printed, cloned by accident or compared in variable time
+pub mod namespace; // which tenant a record belongs to
 pub mod time; // instants, spans, and how wires spell them
-pub mod wire; // what listeners and dialects exchange // named bounds
+pub mod secret_bytes; // bytes that cannot be printed, cloned by accident or compared in variable time
+pub mod payload; // JSON kept token for token
+pub mod params; // the parameters of a request, and how an operation reads them
+pub mod loose; // spellings that clients use for durations, lists, flags and numbers
+pub mod operation; // everything the system can be asked, independent of a wire
+pub mod secret; // the stored secret and its versions
+pub mod request; // a request after lowering
+pub mod identity; // callers, entities and aliases
+pub mod mount; // where an engine is attached, and its settings
+pub mod lease; // credentials that must die
+pub mod answer; // everything the system can answer
+pub mod wire; // what listeners and dialects exchange
+pub mod error; // causes of error, with two texts
+pub mod limit; // named bounds
 
 pub use answer::{Answer, AuthGrant, Body, Envelope, LeaseFacts, Refusal, WrapFacts};
 pub use error::{Cause, Error};

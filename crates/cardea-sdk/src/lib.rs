@@ -5,18 +5,18 @@
 
 #![forbid(unsafe_code)]
 
-pub mod audit_device; // where the log is copied to
+pub mod engine; // secrets engines: routes, handle, and optional powers
 pub mod auth_method; // engines that can also vouch for a caller
+pub mod route; // one declaration, many products
+pub mod pattern; // how a route's pattern binds a path
 pub mod context; // what an operation may use
+pub mod outcome; // what an operation wants done
+pub mod external; // effects outside: plan, perform, settle, revoke
 pub mod database; // database plugins
 pub mod dialect; // front dialects
-pub mod engine; // secrets engines: routes, handle, and optional powers
-pub mod erased;
-pub mod external; // effects outside: plan, perform, settle, revoke
-pub mod outcome; // what an operation wants done
+pub mod audit_device; // where the log is copied to
 pub mod password; // password policies, shared by every engine that makes passwords
-pub mod pattern; // how a route's pattern binds a path
-pub mod route; // one declaration, many products // the same traits behind trait objects; what the kernel holds
+pub mod erased; // the same traits behind trait objects; what the kernel holds
 
 pub use async_trait::async_trait;
 pub use auth_method::{AuthMethod, Identification, TokenTerms, Vouch};

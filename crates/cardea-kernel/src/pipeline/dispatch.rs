@@ -48,6 +48,8 @@ pub(super) struct AnswerContent {
     /// Where an unwrapped answer brings its own.
     pub mount_kind: Option<String>,
     pub envelope: Option<Envelope>,
+    /// Whether `id` is to be filled with the token that was shown.
+    pub presented_id: bool,
 }
 
 /// Runs the operation.
@@ -199,6 +201,7 @@ pub(super) fn content_of(mut done: Done) -> Result<(AnswerContent, Vec<After>), 
         lease: extra.lease,
         auth: extra.auth,
         wrap: extra.wrap,
+        presented_id: extra.presented_id,
         ..AnswerContent::default()
     };
     match extra.replay {
@@ -291,8 +294,18 @@ pub(super) fn shape_and_wrap(
             body => body,
         };
     }
+    if let (true, Some(token), Body::Object(payload)) = (content.presented_id, &pending.presented, &content.body) {
+        content.body = Body::Object(with_id(payload, token)?);
+    }
     let Some(ttl) = pending.wrap_ttl else { return Ok(()) };
     wrap(active, pending, txn, content, ttl)
+}
+
+/// The object with its member `id` set to a token's text.
+fn with_id(payload: &Payload, token: &cardea_model::SecretText) -> Result<Payload, Error> {
+    let mut members: serde_json::Map<String, serde_json::Value> = payload.read()?;
+    members.insert("id".to_owned(), serde_json::Value::String(token.expose().to_owned()));
+    Payload::of(&members)
 }
 
 fn wrap(

@@ -13,7 +13,10 @@ use bytes::Bytes;
 use cardea_audit::record as log;
 use cardea_audit::{LogTime, OpenRecord};
 use cardea_model::mount::{Mount, MountClass};
-use cardea_model::{Action, Body, Caller, Cause, Error, Origin, Refusal, RequestId, Timestamp, TokenKind, TtlSeconds};
+use cardea_model::{
+    Action, Body, Caller, Cause, Credential, Error, Origin, Refusal, RequestId, SecretText, Timestamp, TokenKind,
+    TtlSeconds,
+};
 use cardea_policy::Acl;
 use cardea_sdk::erased::{AnyEngine, AnyOp};
 use cardea_sdk::route::{Access, RouteFacts};
@@ -49,6 +52,8 @@ pub(super) struct Pending {
     pub existed: Option<bool>,
     pub acl: Arc<Acl>,
     pub unknown: Vec<String>,
+    /// The token as shown; only for an answer about the token itself.
+    pub presented: Option<SecretText>,
     open: Option<OpenRecord>,
     announced: bool,
     hasher: Arc<cardea_audit::AuditHasher>,
@@ -87,7 +92,11 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
             open = open.mount(log_mount(mount));
         }
         if let Some(caller) = from.who.caller() {
-            open = open.actor(actor(&active.hashes.audit, caller, from.who.token(), from.now));
+            let mut actor = actor(&active.hashes.audit, caller, from.who.token(), from.now);
+            if let Credential::Token(text) = &from.request.credential {
+                actor.token_hash = Some(active.hashes.audit.text(text.expose()));
+            }
+            open = open.actor(actor);
         }
         if let Some(ttl) = from.request.wrap_ttl {
             open = open.wrap_ttl_s(ttl.0);
@@ -142,6 +151,10 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
         facts: op.facts,
         op: op.op,
         unknown: op.unknown,
+        presented: match from.request.credential {
+            Credential::Token(text) => Some(text),
+            _ => None,
+        },
         mount,
         caller,
         limited_uses,
@@ -353,7 +366,6 @@ fn actor(hasher: &cardea_audit::AuditHasher, caller: &Caller, token: Option<&Tok
         ..log::Actor::default()
     };
     if let Some(token) = token {
-        // The record's own hash of the token id: the token itself is not at hand any more, and is not needed.
         actor.token_policies = token.policies.clone().into();
         let identity = caller.policies.iter().filter(|p| !token.policies.contains(p)).cloned().collect::<Vec<_>>();
         actor.identity_policies = identity.into();

@@ -3,11 +3,10 @@
 use super::Op as SysOp;
 use crate::active::Active;
 use crate::extra::{After, Extra};
-use crate::later::search::{self, Query};
 use crate::log::{self, DeviceRecord, KeptCheckpoint, OnLag};
-use cardea_audit::LogTime;
 use cardea_audit::merkle::leaf_hash;
 use cardea_audit::record::Record;
+use cardea_audit::search::{Query, QuerySpec};
 use cardea_model::{Action, Body, CanonicalPath, Envelope, Error, NamespaceId, SecretBytes, SecretText, loose};
 use cardea_sdk::route::{Access, Bound, Route};
 use cardea_sdk::{Context, Done, Outcome};
@@ -192,7 +191,7 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
                 key: String,
             }
             let checkpoint = active.log.latest_checkpoint().ok_or_else(Error::not_found)?;
-            Done::object(&Answer { checkpoint, key: active.log.verifier_key()? })
+            Done::object(&Answer { checkpoint, key: active.log.verifier_key() })
         }
         Op::Checkpoints => {
             #[derive(Serialize)]
@@ -220,7 +219,7 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             }
             Done::object(&Answer {
                 origin: active.log.origin().to_owned(),
-                key: active.log.verifier_key()?,
+                key: active.log.verifier_key(),
                 first,
                 frontier,
                 checkpoints,
@@ -362,32 +361,17 @@ async fn search_log(active: &Active, input: &SearchInput) -> Result<Outcome, Err
 }
 
 fn query_of(active: &Active, input: &SearchInput) -> Result<Query, Error> {
-    let time = |text: &str, name: &str| match text {
-        "" => Ok(None),
-        text => {
-            LogTime::parse(text).map(Some).ok_or_else(|| Error::invalid(format!("`{name}` is not an RFC 3339 time")))
-        }
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let spec = QuerySpec {
+        path: given(&input.path),
+        caller: given(&input.caller),
+        address: given(&input.address),
+        from: given(&input.from),
+        to: given(&input.to),
+        decision: given(&input.decision),
+        operation: given(&input.operation),
+        value: input.value.as_ref().and_then(|value| given(value.expose())),
+        ..QuerySpec::default()
     };
-    let bad = |e: search::QueryError| Error::invalid(format!("search: {e}"));
-    let mut query = Query::default();
-    if !input.path.is_empty() {
-        query = query.path(&input.path);
-    }
-    if !input.caller.is_empty() {
-        query = query.caller(&input.caller, &active.hashes.audit);
-    }
-    if !input.address.is_empty() {
-        query = query.address(&input.address).map_err(bad)?;
-    }
-    query = query.between(time(&input.from, "from")?, time(&input.to, "to")?);
-    if !input.decision.is_empty() {
-        query = query.decision(&input.decision).map_err(bad)?;
-    }
-    if !input.operation.is_empty() {
-        query = query.operation(&input.operation).map_err(bad)?;
-    }
-    if let Some(value) = &input.value {
-        query = query.hashed_value(active.hashes.audit.text(value.expose()));
-    }
-    Ok(query)
+    Query::parse(&spec, Some(&active.hashes.audit)).map_err(|e| Error::invalid(format!("search: {e}")))
 }
