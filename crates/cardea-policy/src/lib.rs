@@ -20,7 +20,7 @@ mod parameters;
 mod pattern;
 mod policy;
 mod query;
-mod syntax;
+pub mod syntax; // the grammar, of use to other texts in the same language
 mod template;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! The grammar of policy texts: the first HCL, in its native form and in JSON, to a tree of nodes with lines.
+//! The grammar of policy texts: the first HCL, in its native form and in JSON, to a tree of nodes with lines. Public,
+//! because the server's configuration is written in the same language.
 //!
 //! Written here, because policies in the field use the first HCL (several attributes on one line, quoted keys, blocks
 //! where maps are meant), which parsers of the second refuse, and because a parser of strangers' text needs a bound on
@@ -8,18 +9,19 @@ use crate::error::{PolicyError, PolicyErrorKind};
 use std::{iter::Peekable, str::Chars};
 
 /// Deepest nesting of objects and lists; policies need five, and each level costs stack.
-pub(crate) const NESTING_MAX: usize = 32;
+pub const NESTING_MAX: usize = 32;
 
 /// A value and the line where it begins.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub struct Node {
+    /// From 1.
     pub line: u32,
     pub value: Tree,
 }
 
 /// The value of a node.
 #[derive(Clone, Debug)]
-pub(crate) enum Tree {
+pub enum Tree {
     Null,
     Bool(bool),
     Number(serde_json::Number),
@@ -30,7 +32,8 @@ pub(crate) enum Tree {
 
 /// One item of an object: its keys (more than one for `path "x" { }`) and its value.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub struct Entry {
+    /// From 1.
     pub line: u32,
     pub keys: Vec<String>,
     pub value: Node,
@@ -38,7 +41,10 @@ pub(crate) struct Entry {
 
 /// Parses a text into the items of its root object. As in the first HCL, a text whose first visible character is a
 /// brace is JSON.
-pub(crate) fn parse(text: &str) -> Result<Vec<Entry>, PolicyError> {
+///
+/// # Errors
+/// What is not of the grammar, with its line; no input is repeated.
+pub fn parse(text: &str) -> Result<Vec<Entry>, PolicyError> {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let json = text.trim_start().starts_with('{');
     if json && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {

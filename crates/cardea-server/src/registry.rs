@@ -1,0 +1,72 @@
+//! The one list of what this server is made of: engines, auth methods, audit devices, dialects, stores. Adding one is a line
+//! here. It must never hold a decision.
+
+use crate::StartError;
+use crate::config::{Config, StorageConfig};
+use cardea_audit_devices::{FileDeviceKind, StdoutDeviceKind};
+use cardea_auth::approle::AppRole;
+use cardea_crypto::random::Randomness;
+use cardea_databases::postgresql::PostgreSql;
+use cardea_dialects::vault::Vault;
+use cardea_engines::database::DatabaseEngine;
+use cardea_kernel::registry::Registry;
+use cardea_sdk::database::Database;
+use cardea_sdk::dialect::Dialect;
+use cardea_sdk::erased::{Erased, ErasedAuth};
+use cardea_storage::embedded::Options;
+use cardea_storage::{Clock, EmbeddedStore, MemoryStore, Store};
+use std::sync::Arc;
+
+/// Database plugins of the `database` engine.
+fn databases(rng: &Arc<dyn Randomness>) -> Vec<Arc<dyn Database>> {
+    vec![
+        Arc::new(PostgreSql::new(rng.clone())), //
+    ]
+}
+
+/// Front dialects, in the order in which they are asked.
+pub(crate) fn dialects() -> Vec<Box<dyn Dialect>> {
+    vec![
+        Box::new(Vault), //
+    ]
+}
+
+/// Everything that can be mounted or enabled.
+pub(crate) fn registry(config: &Config, rng: &Arc<dyn Randomness>) -> Registry {
+    let mut registry = Registry::default();
+    for engine in cardea_engines::all() {
+        registry = registry.engine(engine);
+    }
+    registry
+        .engine(Arc::new(Erased(DatabaseEngine::new(databases(rng)))))
+        .auth(Arc::new(ErasedAuth(AppRole)))
+        .device(Arc::new(FileDeviceKind::new(config.forbidden_directories())))
+        .device(Arc::new(StdoutDeviceKind))
+}
+
+/// An opened store, and how it is closed.
+pub(crate) struct Opened {
+    pub store: Arc<dyn Store>,
+    pub embedded: Option<Arc<EmbeddedStore>>,
+    /// Its name in seal-status.
+    pub kind: &'static str,
+}
+
+/// Opens the configured store. Blocks while a journal is replayed.
+pub(crate) fn open_store(config: &Config, clock: Clock) -> Result<Opened, StartError> {
+    match &config.storage {
+        StorageConfig::Memory => {
+            Ok(Opened { store: Arc::new(MemoryStore::new(clock)), embedded: None, kind: "inmem" })
+        }
+        StorageConfig::Embedded { path } => {
+            let mut options = Options::new(clock);
+            if let Some(bytes) = config.disk_reserve_bytes {
+                options.reserve_bytes = bytes;
+            }
+            let store = EmbeddedStore::open(path, options)
+                .map_err(|error| StartError::new(format!("the store cannot be opened: {error}")))?;
+            let store = Arc::new(store);
+            Ok(Opened { store: store.clone(), embedded: Some(store), kind: "embedded" })
+        }
+    }
+}
