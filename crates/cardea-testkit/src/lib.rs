@@ -1,1 +1,24 @@
-//! A whole server in memory: virtual clock, seeded randomness, failing store, toy dialect.
+//! A whole server in memory, for tests: virtual clock, seeded randomness, a store that breaks on purpose, a source of
+//! credentials that can be down, slow, refuse, or do the thing and lose the answer, and a second, toy dialect.
+//!
+//! Start with [`TestServer`]. It must never be a dependency of anything that serves: its clock stands still and its
+//! randomness can be foretold.
+
+#![forbid(unsafe_code)]
+// A helper of tests fails as a test does: by a panic that names the place.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod clock; // time that only tests move
+mod plug; // what lies between a node and its disk: power and faults
+mod reply; // a response, taken apart
+mod server; // the server
+mod source; // a system behind the server
+
+pub mod synthetic; // an engine that issues credentials of the fake source
+pub mod toy; // the second dialect
+
+pub use clock::TestClock;
+pub use plug::Plug;
+pub use reply::Reply;
+pub use server::{Builder, Call, TestServer};
+pub use source::{FakeSource, Mode, User};

@@ -1,0 +1,633 @@
+//! The server: a node over a disk that outlives it, asked over the wire of a dialect, with a clock that tests move.
+//!
+//! `restart` is a crash: the old node loses its disk at once, a new one starts over what was durable. `settle` runs the
+//! background work here and now, so that no test sleeps and hopes.
+
+use crate::clock::TestClock;
+use crate::plug::Plug;
+use crate::reply::Reply;
+use crate::source::FakeSource;
+use crate::synthetic::Synthetic;
+use crate::toy::{MOUNT_BINDING, Toy};
+use cardea_audit::Record;
+use cardea_crypto::random::{Randomness, SeededRandomness};
+use cardea_dialects::vault::Vault;
+use cardea_kernel::active::Active;
+use cardea_kernel::lifecycle::{Node, Parts};
+use cardea_kernel::log::Witness;
+use cardea_kernel::metrics::Metrics;
+use cardea_kernel::registry::Registry;
+use cardea_kernel::settings::Settings;
+use cardea_kernel::tokens::{self, NewToken};
+use cardea_kernel::{access_keys, jobs, leases, revoker, runner};
+use cardea_model::wire::WireRequest;
+use cardea_model::{NamespaceId, SecretBytes, Timestamp, TokenKind, TtlSeconds};
+use cardea_sdk::ExternalError;
+use cardea_sdk::context::Faults;
+use cardea_sdk::dialect::{Dialect, DialectConfig, RenderContext};
+use cardea_sdk::erased::{AnyEngine, Erased, ErasedAuth};
+use cardea_storage::store::Store;
+use cardea_storage::{FaultPlan, MemoryStore};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use zeroize::Zeroizing;
+
+/// Most rounds of background work before `settle` gives up: a chain of a few hundred steps is the longest of any test.
+const ROUNDS_MAX: usize = 2_000;
+/// Records read from the log at once.
+const LOG_PORTION: usize = 10_000;
+
+/// How a server is made.
+#[derive(Clone)]
+pub struct Builder {
+    seed: Vec<u8>,
+    settings: Settings,
+    shares: (u8, u8),
+    static_key: Option<[u8; 32]>,
+    witnessed: bool,
+    engines: Vec<Arc<dyn AnyEngine>>,
+    logged_headers: Vec<String>,
+    disk: Option<Arc<dyn Store>>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let settings = Settings { stranger_refusals_per_s: 100_000, storage_kind: "inmem".to_owned(), ..Settings::default() };
+        Self {
+            seed: b"testkit".to_vec(),
+            settings,
+            shares: (1, 1),
+            static_key: None,
+            witnessed: false,
+            engines: Vec::new(),
+            logged_headers: Vec::new(),
+            disk: None,
+        }
+    }
+}
+
+impl Builder {
+    /// Randomness follows from this.
+    #[must_use]
+    pub fn seed(mut self, seed: &str) -> Self {
+        self.seed = seed.as_bytes().to_vec();
+        self
+    }
+
+    #[must_use]
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    #[must_use]
+    pub fn shares(mut self, shares: u8, threshold: u8) -> Self {
+        self.shares = (shares, threshold);
+        self
+    }
+
+    /// Sealed by a key file and not by shares.
+    #[must_use]
+    pub fn static_key(mut self, key: [u8; 32]) -> Self {
+        self.static_key = Some(key);
+        self
+    }
+
+    /// Remembers the size of the log outside the disk.
+    #[must_use]
+    pub fn witnessed(mut self) -> Self {
+        self.witnessed = true;
+        self
+    }
+
+    /// One more engine that can be mounted.
+    #[must_use]
+    pub fn engine(mut self, engine: Arc<dyn AnyEngine>) -> Self {
+        self.engines.push(engine);
+        self
+    }
+
+    #[must_use]
+    pub fn logged_header(mut self, name: &str) -> Self {
+        self.logged_headers.push(name.to_owned());
+        self
+    }
+
+    /// Another store than the one in memory. Such a server cannot be forked.
+    #[must_use]
+    pub fn disk(mut self, disk: Arc<dyn Store>) -> Self {
+        self.disk = Some(disk);
+        self
+    }
+
+    /// A server that was never initialised.
+    #[must_use]
+    pub fn blank(self) -> TestServer {
+        let clock = TestClock::default();
+        let memory = MemoryStore::new(clock.for_store());
+        let disk = self.disk.clone().unwrap_or_else(|| Arc::new(memory.clone()));
+        let rng: Arc<dyn Randomness> = Arc::new(SeededRandomness::new(&self.seed));
+        TestServer::assemble(self, clock, memory, disk, FakeSource::default(), rng, Arc::default())
+    }
+
+    /// A server that is initialised and unsealed.
+    pub async fn start(self) -> TestServer {
+        let mut server = self.blank();
+        server.init().await;
+        server.unseal().await;
+        server
+    }
+}
+
+/// A whole server.
+pub struct TestServer {
+    builder: Builder,
+    node: Arc<Node>,
+    plug: Arc<Plug>,
+    disk: Arc<dyn Store>,
+    memory: MemoryStore,
+    clock: TestClock,
+    source: FakeSource,
+    rng: Arc<dyn Randomness>,
+    witness: Arc<MemoryWitness>,
+    shares: Vec<String>,
+    root: String,
+}
+
+/// What a witness remembers.
+#[derive(Default)]
+struct MemoryWitness(Mutex<Option<String>>);
+
+impl Witness for MemoryWitness {
+    fn last(&self) -> Result<Option<String>, String> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+    fn remember(&self, checkpoint: &str) -> Result<(), String> {
+        *self.0.lock().unwrap() = Some(checkpoint.to_owned());
+        Ok(())
+    }
+}
+
+/// The source itself counts and breaks its calls; what lies around them never does.
+struct NoFaults;
+
+impl Faults for NoFaults {
+    fn before(&self, _what: &'static str) -> Result<(), ExternalError> {
+        Ok(())
+    }
+    fn after(&self, _what: &'static str) -> Result<(), ExternalError> {
+        Ok(())
+    }
+}
+
+impl TestServer {
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A server that is initialised and unsealed, with nothing mounted but what every server has.
+    pub async fn start() -> Self {
+        Builder::default().start().await
+    }
+
+    fn assemble(builder: Builder, clock: TestClock, memory: MemoryStore, disk: Arc<dyn Store>, source: FakeSource, rng: Arc<dyn Randomness>, witness: Arc<MemoryWitness>) -> Self {
+        let plug = Plug::new(disk.clone());
+        let node = make_node(&builder, &plug, &source, &rng, &witness);
+        Self { builder, node, plug, disk, memory, clock, source, rng, witness, shares: Vec::new(), root: String::new() }
+    }
+
+    /// Initialises over the wire and keeps what was handed out.
+    pub async fn init(&mut self) {
+        let (shares, threshold) = self.builder.shares;
+        let body = json!({ "secret_shares": shares, "secret_threshold": threshold });
+        let made = self.call("PUT", "sys/init").json(&body).send().await.expect(200);
+        self.shares = made.at("/keys").as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect();
+        self.root = made.text_at("/root_token");
+    }
+
+    /// Unseals over the wire with as many shares as it takes.
+    pub async fn unseal(&self) {
+        for share in self.shares.iter().take(self.builder.shares.1.into()) {
+            self.call("PUT", "sys/unseal").json(&json!({ "key": share })).send().await.expect(200);
+        }
+        if self.builder.static_key.is_some() && self.node.active().is_none() {
+            self.node.unseal_by_file(false).await.unwrap();
+        }
+        assert!(self.node.active().is_some(), "the server is still sealed");
+    }
+
+    /// The old node loses its disk at once; a new one stands over it, sealed.
+    pub async fn crash(&mut self) {
+        self.plug.cut();
+        self.node.seal().await;
+        self.plug = Plug::new(self.disk.clone());
+        self.node = make_node(&self.builder, &self.plug, &self.source, &self.rng, &self.witness);
+        self.source.arm(FaultPlan::quiet());
+    }
+
+    /// A crash, and the unsealing after it.
+    pub async fn restart(&mut self) {
+        self.crash().await;
+        self.unseal().await;
+    }
+
+    /// Another server in the same state, sealed, with a disk, a source, a clock and randomness of its own.
+    #[must_use]
+    pub fn fork(&self, seed: &str) -> Self {
+        assert!(self.builder.disk.is_none(), "only servers in memory can be forked");
+        let clock = self.clock.fork();
+        let memory = self.memory.fork().with_clock(clock.for_store());
+        let rng: Arc<dyn Randomness> = Arc::new(SeededRandomness::new(seed.as_bytes()));
+        let witness = Arc::new(MemoryWitness(Mutex::new(self.witness.0.lock().unwrap().clone())));
+        let mut fork = Self::assemble(self.builder.clone(), clock, memory.clone(), Arc::new(memory), self.source.fork(), rng, witness);
+        fork.shares.clone_from(&self.shares);
+        fork.root.clone_from(&self.root);
+        fork
+    }
+
+    /// The disk as it is now: what [`Self::put_back`] takes.
+    #[must_use]
+    pub fn backup(&self) -> MemoryStore {
+        self.memory.fork().with_clock(self.clock.for_store())
+    }
+
+    /// A crash after which the disk is an older one. The new node is sealed.
+    pub async fn put_back(&mut self, backup: &MemoryStore) {
+        self.memory = backup.clone();
+        self.disk = Arc::new(backup.clone());
+        self.crash().await;
+    }
+
+    /// From now on commits, syncs and calls to the source are counted and broken by this plan, until the next restart.
+    pub fn arm(&self, plan: &Arc<FaultPlan>) {
+        self.plug.arm(plan.clone());
+        self.source.arm(plan.clone());
+    }
+
+    #[must_use]
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// The unsealed state.
+    #[track_caller]
+    #[must_use]
+    pub fn active(&self) -> Arc<Active> {
+        self.node.active().expect("the server is sealed")
+    }
+
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    #[must_use]
+    pub fn shares(&self) -> &[String] {
+        &self.shares
+    }
+
+    #[must_use]
+    pub fn source(&self) -> &FakeSource {
+        &self.source
+    }
+
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Store> {
+        &self.disk
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now_ms())
+    }
+
+    /// Moves the clock on, in seconds. Background work does not follow by itself: see [`Self::settle`].
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance_ms(seconds * 1000);
+    }
+
+    pub fn advance_ms(&self, ms: u64) {
+        self.clock.advance_ms(ms);
+    }
+
+    /// One round of all background work, here and now.
+    pub async fn round(&self) {
+        let Some(active) = self.node.active() else { return };
+        // A round that fails is tried again by the next, as in the server.
+        let _ = runner::round(&active).await;
+        let mounts: Vec<_> = active.mounts.now().iter().cloned().collect();
+        for mount in mounts {
+            if active.engine(&mount).is_ok_and(|engine| engine.revoker().is_some()) {
+                revoker::one_round(&active, mount).await;
+            }
+        }
+    }
+
+    /// Runs background work until there is none that is due now. What waits for the clock or for the source stays.
+    pub async fn settle(&self) {
+        self.settle_until(|_| true).await;
+    }
+
+    /// Runs background work until the condition holds and none is due.
+    pub async fn settle_until(&self, condition: impl Fn(&Self) -> bool) {
+        for _ in 0..ROUNDS_MAX {
+            self.round().await;
+            if self.is_idle().await && condition(self) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("background work did not come to rest within {ROUNDS_MAX} rounds");
+    }
+
+    /// Whether nothing is due: no job, no intent, no pending or due lease.
+    pub async fn is_idle(&self) -> bool {
+        let Some(active) = self.node.active() else { return true };
+        if active.is_frozen() {
+            return true;
+        }
+        let mut txn = active.sealed.txn();
+        let root = NamespaceId::root();
+        let Ok(now) = txn.now().await else { return true };
+        for key in jobs::open(&mut txn, 64).await.unwrap_or_default() {
+            let waits = matches!(jobs::find(&mut txn, &key).await, Ok(Some(jobs::Job::Rewrap { cursor: None, started_ms, .. })) if now.0 < started_ms + 2_000);
+            if !waits {
+                return false;
+            }
+        }
+        if leases::pending(&mut txn, &root, 1).await.is_ok_and(|found| !found.is_empty()) {
+            return false;
+        }
+        for id in leases::intents(&mut txn, &root, 64).await.unwrap_or_default() {
+            if leases::find_intent(&mut txn, &root, &id).await.is_ok_and(|found| found.is_some_and(|intent| intent.due <= now)) {
+                return false;
+            }
+        }
+        if tokens::due(&mut txn, &root, now, 8).await.is_ok_and(|found| !found.is_empty()) {
+            let mut live = false;
+            for id in tokens::due(&mut txn, &root, now, 512).await.unwrap_or_default() {
+                live |= tokens::find(&mut txn, &root, &id).await.is_ok_and(|t| t.is_some_and(|t| !t.revoked));
+            }
+            if live {
+                return false;
+            }
+        }
+        let stuck = active.breakers.stuck();
+        for mount in active.mounts.now().iter() {
+            let due = leases::due(&mut txn, mount, now, 1).await.is_ok_and(|found| !found.is_empty());
+            // Behind an open breaker, what is due waits for the source.
+            if due && !stuck.iter().any(|(uuid, ..)| *uuid == mount.uuid) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A request of the Vault dialect: verb and path below `/v1/`.
+    #[must_use]
+    pub fn call(&self, method: &str, path: &str) -> Call<'_> {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let wire = WireRequest {
+            method: method.to_owned(),
+            path: format!("/v1/{path}"),
+            query: query.to_owned(),
+            headers: Vec::new(),
+            body: SecretBytes::default(),
+            peer: SocketAddr::from(([127, 0, 0, 1], 50_000)),
+            tls: None,
+        };
+        Call { server: self, wire }
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> Reply {
+        self.call("GET", path).token(token).send().await
+    }
+
+    pub async fn list(&self, path: &str, token: &str) -> Reply {
+        self.call("LIST", path).token(token).send().await
+    }
+
+    pub async fn delete(&self, path: &str, token: &str) -> Reply {
+        self.call("DELETE", path).token(token).send().await
+    }
+
+    pub async fn post(&self, path: &str, token: &str, body: Value) -> Reply {
+        self.call("POST", path).token(token).json(&body).send().await
+    }
+
+    pub async fn patch(&self, path: &str, token: &str, body: Value) -> Reply {
+        let call = self.call("PATCH", path).token(token).json(&body);
+        call.header("content-type", "application/merge-patch+json").send().await
+    }
+
+    /// A request of the toy dialect, signed with an access key.
+    pub async fn toy(&self, key: &(String, String), method: &str, name: &str, body: &str) -> Reply {
+        self.send(&Toy, crate::toy::request(&key.0, &key.1, method, name, body, self.now().unix_s())).await
+    }
+
+    /// Any wire request, in any dialect.
+    pub async fn send(&self, dialect: &dyn Dialect, wire: WireRequest) -> Reply {
+        let mut config = DialectConfig { logged_headers: self.builder.logged_headers.clone(), ..DialectConfig::default() };
+        config.bindings.insert(MOUNT_BINDING.to_owned(), "secret/".to_owned());
+        assert!(dialect.claims(&wire), "the dialect does not claim {}", wire.path);
+        let (context, result) = match dialect.lower(&config, wire) {
+            Ok(lowered) => (lowered.context, self.node.answer(lowered.request).await),
+            Err(refusal) => (RenderContext::default(), Err(refusal)),
+        };
+        Reply::of(dialect.render(&config, &context, result))
+    }
+
+    /// An access key with these policies: id and secret.
+    pub async fn access_key(&self, name: &str, policies: &[&str], ttl_s: Option<u64>) -> (String, String) {
+        let active = self.active();
+        let mut txn = active.sealed.txn();
+        let now = txn.now().await.unwrap();
+        let policies = policies.iter().map(|policy| (*policy).to_owned()).collect();
+        let expires = ttl_s.map(|s| now.plus(TtlSeconds(s)));
+        let (id, secret) = access_keys::issue(&mut txn, &NamespaceId::root(), name, policies, now, expires, &*self.rng).unwrap();
+        txn.commit().await.unwrap();
+        (id, secret.expose().to_owned())
+    }
+
+    /// Mounts an engine as root.
+    pub async fn mount(&self, path: &str, kind: &str) {
+        let options = if kind == "kv" { json!({ "version": "2" }) } else { json!({}) };
+        self.post(&format!("sys/mounts/{path}"), &self.root, json!({ "type": kind, "options": options })).await.ok();
+    }
+
+    /// Writes a policy as root.
+    pub async fn policy(&self, name: &str, text: &str) {
+        self.post(&format!("sys/policies/acl/{name}"), &self.root, json!({ "policy": text })).await.ok();
+    }
+
+    /// An orphan service token with these policies and no others, living an hour. Made by the kernel itself, so that tests
+    /// of other things do not stand on the token store's routes.
+    pub async fn token(&self, policies: &[&str]) -> String {
+        self.token_with(policies, |_| {}).await
+    }
+
+    /// The same, changed before it is made.
+    pub async fn token_with(&self, policies: &[&str], change: impl FnOnce(&mut NewToken)) -> String {
+        let active = self.active();
+        let mut txn = active.sealed.txn();
+        let now = txn.now().await.unwrap();
+        let end = now.plus(TtlSeconds(3600));
+        let mut new = NewToken {
+            namespace: NamespaceId::root(),
+            kind: TokenKind::Service,
+            parent: None,
+            parent_depth: 0,
+            policies: policies.iter().map(|policy| (*policy).to_owned()).collect(),
+            metadata: BTreeMap::new(),
+            display_name: "token".to_owned(),
+            entity: None,
+            path: "auth/token/create".to_owned(),
+            now,
+            expires: Some(end),
+            latest: Some(end),
+            explicit_max_ttl_s: 0,
+            period_s: 0,
+            num_uses: 0,
+            renewable: true,
+            bound_cidrs: Vec::new(),
+            role: String::new(),
+            login: None,
+            wrapping: false,
+            custom_id: None,
+        };
+        change(&mut new);
+        let keyring = active.barrier.keyring().unwrap();
+        let minted = tokens::mint(&mut txn, &active.hashes, &keyring, &*self.rng, new).unwrap();
+        if txn.has_writes() {
+            txn.commit().await.unwrap();
+        }
+        minted.text.expose().to_owned()
+    }
+
+    /// Enables AppRole and makes a role with these policies. Returns its role id and a secret id.
+    pub async fn approle(&self, role: &str, fields: Value) -> (String, String) {
+        if self.active().mounts.now().at("auth/approle/").is_none() {
+            self.post("sys/auth/approle", &self.root, json!({ "type": "approle" })).await.ok();
+        }
+        let path = format!("auth/approle/role/{role}");
+        self.post(&path, &self.root, fields).await.ok();
+        let role_id = self.get(&format!("{path}/role-id"), &self.root).await.ok().text_at("/data/role_id");
+        let secret_id = self.post(&format!("{path}/secret-id"), &self.root, json!({})).await.ok().text_at("/data/secret_id");
+        (role_id, secret_id)
+    }
+
+    /// Logs in by AppRole.
+    pub async fn login(&self, ids: &(String, String)) -> Reply {
+        self.post("auth/approle/login", "", json!({ "role_id": ids.0, "secret_id": ids.1 })).await
+    }
+
+    /// Every record of the log, as stored on the disk.
+    pub async fn log_bytes(&self) -> Vec<(u64, Vec<u8>)> {
+        let mut out = Vec::new();
+        loop {
+            let from = out.last().map_or(0, |(at, _)| at + 1);
+            let portion = self.disk.log_read(from, LOG_PORTION).await.unwrap();
+            if portion.is_empty() {
+                return out;
+            }
+            out.extend(portion.into_iter().map(|(at, bytes)| (at, bytes.to_vec())));
+        }
+    }
+
+    /// Every record of the log, decoded.
+    pub async fn log(&self) -> Vec<Record> {
+        self.log_bytes().await.iter().map(|(_, bytes)| Record::decode(bytes).unwrap()).collect()
+    }
+
+    /// The records about a path.
+    pub async fn log_of(&self, path: &str) -> Vec<Record> {
+        self.log().await.into_iter().filter(|record| record.path.as_ref().is_some_and(|found| found.as_str() == path)).collect()
+    }
+
+    /// The newest record.
+    pub async fn last_record(&self) -> Record {
+        self.log().await.pop().expect("the log is empty")
+    }
+
+    /// Whether any of these texts stands in the log, in any form that a slip would leave it in.
+    pub async fn log_shows(&self, secrets: &[&str]) -> Vec<String> {
+        let log = self.log_bytes().await;
+        let found = |secret: &str| log.iter().any(|(_, bytes)| bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+        secrets.iter().filter(|secret| found(secret)).map(|secret| (*secret).to_owned()).collect()
+    }
+}
+
+fn make_node(builder: &Builder, plug: &Arc<Plug>, source: &FakeSource, rng: &Arc<dyn Randomness>, witness: &Arc<MemoryWitness>) -> Arc<Node> {
+    let mut registry = Registry::default()
+        .engine(Arc::new(Erased(Synthetic(source.clone()))))
+        .auth(Arc::new(ErasedAuth(cardea_auth::approle::AppRole)));
+    for engine in cardea_engines::all().into_iter().chain(builder.engines.iter().cloned()) {
+        registry = registry.engine(engine);
+    }
+    let store: Arc<dyn Store> = plug.clone();
+    let remembers: Arc<dyn Witness> = witness.clone();
+    Node::new(Parts {
+        store,
+        settings: Arc::new(builder.settings.clone()),
+        registry,
+        rng: rng.clone(),
+        faults: Arc::new(NoFaults),
+        witness: builder.witnessed.then_some(remembers),
+        static_key: builder.static_key.map(Zeroizing::new),
+        metrics: Arc::new(Metrics::default()),
+    })
+}
+
+/// One request of the Vault dialect, being put together.
+pub struct Call<'s> {
+    server: &'s TestServer,
+    wire: WireRequest,
+}
+
+impl Call<'_> {
+    /// The caller's token; an empty one is none.
+    #[must_use]
+    pub fn token(self, token: &str) -> Self {
+        if token.is_empty() { self } else { self.header("x-vault-token", token) }
+    }
+
+    #[must_use]
+    pub fn json(self, body: &Value) -> Self {
+        let text = body.to_string();
+        self.body(&text)
+    }
+
+    /// A body that need not be JSON.
+    #[must_use]
+    pub fn body(mut self, body: &str) -> Self {
+        self.wire.body = SecretBytes::new(body.as_bytes().to_vec());
+        self
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.wire.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self
+    }
+
+    /// Asks for the answer to be wrapped.
+    #[must_use]
+    pub fn wrap(self, ttl: &str) -> Self {
+        self.header("x-vault-wrap-ttl", ttl)
+    }
+
+    /// The client's address.
+    #[must_use]
+    pub fn from(mut self, address: [u8; 4]) -> Self {
+        self.wire.peer = SocketAddr::from((address, 50_000));
+        self
+    }
+
+    /// Sends it and waits for the response.
+    pub async fn send(self) -> Reply {
+        self.server.send(&Vault, self.wire).await
+    }
+}

@@ -1,0 +1,234 @@
+//! A system behind the server that has users: it remembers every user, session and call, and can be down, slow, refuse, or
+//! do what it is asked and lose the answer. Shares the plan of faults of a run, so that its calls are numbered points too.
+
+use async_trait::async_trait;
+use cardea_model::{SecretText, Timestamp};
+use cardea_sdk::ExternalError;
+use cardea_sdk::database::{Connection, Database, NewUser, Purpose};
+use cardea_storage::failing::{Fault, FaultPlan, Point};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// How it behaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    #[default]
+    Up,
+    /// Nobody answers; nothing happens.
+    Down,
+    /// It answers, and says no.
+    Refusing,
+    /// It does what it is asked, and the answer is lost.
+    LosingAnswers,
+    /// It answers after this long, by the runtime's clock.
+    Slow(Duration),
+}
+
+/// A user at the source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct User {
+    pub password: String,
+    pub expires_ms: u64,
+    /// Connections open under this user.
+    pub sessions: u32,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    users: BTreeMap<String, User>,
+    mode: Mode,
+    /// Users that were ever made, and every call that had an effect, in order.
+    created: Vec<String>,
+    effects: Vec<(&'static str, String)>,
+    calls: u64,
+}
+
+/// The source. Clones are the same source.
+#[derive(Clone)]
+pub struct FakeSource {
+    state: Arc<Mutex<State>>,
+    plan: Arc<Mutex<Arc<FaultPlan>>>,
+}
+
+impl Default for FakeSource {
+    fn default() -> Self {
+        Self { state: Arc::default(), plan: Arc::new(Mutex::new(FaultPlan::quiet())) }
+    }
+}
+
+impl FakeSource {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Another source in the same state.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { state: Arc::new(Mutex::new(self.state().clone())), ..Self::default() }
+    }
+
+    /// From now on calls are counted and broken by this plan.
+    pub fn arm(&self, plan: Arc<FaultPlan>) {
+        *self.plan.lock().unwrap() = plan;
+    }
+
+    pub fn set_mode(&self, mode: Mode) {
+        self.state().mode = mode;
+    }
+
+    #[must_use]
+    pub fn users(&self) -> BTreeMap<String, User> {
+        self.state().users.clone()
+    }
+
+    #[must_use]
+    pub fn user_count(&self) -> usize {
+        self.state().users.len()
+    }
+
+    /// Names of all users that were ever made.
+    #[must_use]
+    pub fn created(&self) -> Vec<String> {
+        self.state().created.clone()
+    }
+
+    /// Every call that changed something: what it did, and to whom.
+    #[must_use]
+    pub fn effects(&self) -> Vec<(&'static str, String)> {
+        self.state().effects.clone()
+    }
+
+    /// Calls that reached it, whatever came of them.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    /// Opens a session as a client of the source would; `false` if it may not.
+    pub fn connect(&self, username: &str, password: &str) -> bool {
+        match self.state().users.get_mut(username) {
+            Some(user) if user.password == password => {
+                user.sessions += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Somebody else removed the user.
+    pub fn drop_user(&self, username: &str) {
+        self.state().users.remove(username);
+    }
+
+    async fn call(&self, effect: impl FnOnce(&mut State) -> Result<(), ExternalError> + Send) -> Result<(), ExternalError> {
+        let lost = || ExternalError::unknown("the source did not answer", "answer lost");
+        let mode = {
+            let mut state = self.state();
+            state.calls += 1;
+            state.mode
+        };
+        let fault = self.plan.lock().unwrap().hit(Point::External);
+        match (fault, mode) {
+            (Fault::Abort, _) => return Err(lost()),
+            (Fault::Refuse, _) | (_, Mode::Down) => return Err(ExternalError::unreachable("the source cannot be reached", "connection refused")),
+            (_, Mode::Refusing) => return Err(ExternalError::refused("the source refused the statement", "refused")),
+            (_, Mode::Slow(span)) => tokio::time::sleep(span).await,
+            _ => {}
+        }
+        effect(&mut self.state())?;
+        if fault == Fault::LoseAnswer || mode == Mode::LosingAnswers { Err(lost()) } else { Ok(()) }
+    }
+
+    /// Makes a user; the same user again is no error.
+    pub async fn create(&self, username: &str, password: &SecretText, expires: Timestamp) -> Result<(), ExternalError> {
+        self.call(|state| {
+            let user = User { password: password.expose().to_owned(), expires_ms: expires.0, sessions: 0 };
+            match state.users.get(username) {
+                Some(there) if there.password == user.password => return Ok(()),
+                Some(_) => return Err(ExternalError::refused("the user exists", "user exists")),
+                None => {}
+            }
+            state.users.insert(username.to_owned(), user);
+            state.created.push(username.to_owned());
+            state.effects.push(("create", username.to_owned()));
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn renew(&self, username: &str, expires: Timestamp) -> Result<(), ExternalError> {
+        self.call(|state| match state.users.get_mut(username) {
+            Some(user) => {
+                user.expires_ms = expires.0;
+                state.effects.push(("renew", username.to_owned()));
+                Ok(())
+            }
+            None => Err(ExternalError::refused("the user does not exist", "no such user")),
+        })
+        .await
+    }
+
+    /// Removes a user with its sessions; "already gone" is success.
+    pub async fn revoke(&self, username: &str) -> Result<(), ExternalError> {
+        self.call(|state| {
+            if state.users.remove(username).is_some() {
+                state.effects.push(("revoke", username.to_owned()));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sets a password; makes the user if it is not there (an administrator's account).
+    pub async fn set_password(&self, username: &str, password: &SecretText) -> Result<(), ExternalError> {
+        self.call(|state| {
+            let user = state.users.entry(username.to_owned()).or_insert(User { password: String::new(), expires_ms: u64::MAX, sessions: 0 });
+            password.expose().clone_into(&mut user.password);
+            state.effects.push(("password", username.to_owned()));
+            Ok(())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Database for FakeSource {
+    fn kind(&self) -> &'static str {
+        "fake-database-plugin"
+    }
+
+    fn default_statements(&self, purpose: Purpose) -> &'static [&'static str] {
+        match purpose {
+            Purpose::Create => &["CREATE {{name}} {{password}} {{expiration}}"],
+            Purpose::Renew => &["RENEW {{name}} {{expiration}}"],
+            Purpose::Revoke => &["DROP {{name}}"],
+            Purpose::RotateRoot => &["ALTER {{name}} {{password}}"],
+        }
+    }
+
+    async fn verify(&self, _connection: &Connection) -> Result<(), ExternalError> {
+        self.call(|_| Ok(())).await
+    }
+
+    async fn create_user(&self, _connection: &Connection, user: &NewUser<'_>) -> Result<(), ExternalError> {
+        if user.statements.iter().any(|statement| statement.contains("FAIL")) {
+            return Err(ExternalError::refused("a creation statement of the role failed", "syntax error"));
+        }
+        self.create(user.username, user.password, user.expires).await
+    }
+
+    async fn renew_user(&self, _connection: &Connection, username: &str, expires: Timestamp, _statements: &[String]) -> Result<(), ExternalError> {
+        self.renew(username, expires).await
+    }
+
+    async fn revoke_user(&self, _connection: &Connection, username: &str, _statements: &[String]) -> Result<(), ExternalError> {
+        self.revoke(username).await
+    }
+
+    async fn set_password(&self, _connection: &Connection, username: &str, password: &SecretText, _statements: &[String]) -> Result<(), ExternalError> {
+        FakeSource::set_password(self, username, password).await
+    }
+
+    async fn forget(&self, _connection_id: &str) {}
+}

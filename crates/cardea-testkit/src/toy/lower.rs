@@ -1,0 +1,36 @@
+//! From the wire to an operation on a secret.
+
+use super::{KEY, MOUNT_BINDING, PREFIX, SIGNATURE, TIME, signed};
+use cardea_model::operation::VersionRef;
+use cardea_model::wire::WireRequest;
+use cardea_model::{CanonicalPath, Cause, Credential, Error, NamespaceId, Origin, Payload, Request, SecretOp, Target};
+use cardea_sdk::dialect::{DialectConfig, Lowered, RenderContext};
+
+pub(super) fn lower(config: &DialectConfig, wire: WireRequest) -> Result<Lowered, Error> {
+    let mount = config.bindings.get(MOUNT_BINDING).cloned().ok_or_else(|| Error::invalid("no mount is configured"))?;
+    let path = CanonicalPath::parse_encoded(wire.path.strip_prefix(PREFIX).unwrap_or_default())?;
+    let op = match wire.method.as_str() {
+        "GET" => SecretOp::Read { path, version: VersionRef::Current },
+        "PUT" => {
+            let text = std::str::from_utf8(wire.body.expose()).map_err(|_| Error::invalid("the body is not text"))?;
+            SecretOp::Write { path, payload: Payload::parse(text.to_owned())?, check_version: None }
+        }
+        _ => return Err(Error::new(Cause::Unsupported, "read with GET, write with PUT")),
+    };
+    let credential = credential(&wire)?;
+    let origin = Origin { dialect: "toy", peer: wire.peer, tls: wire.tls, headers: Vec::new() };
+    let request = Request { namespace: NamespaceId::root(), credential, target: Target::Secret { mount, op }, wrap_ttl: None, origin };
+    Ok(Lowered { request, context: RenderContext::default() })
+}
+
+/// What is malformed becomes a signature that cannot verify: it is judged, and refused, where all others are.
+fn credential(wire: &WireRequest) -> Result<Credential, Error> {
+    let Some(key_id) = wire.header(KEY)? else { return Ok(Credential::None) };
+    let time = wire.header(TIME)?.unwrap_or_default();
+    Ok(Credential::Signed {
+        key_id: key_id.to_owned(),
+        signed: signed(wire, time),
+        signature: hex::decode(wire.header(SIGNATURE)?.unwrap_or_default()).unwrap_or_default(),
+        signed_at_s: time.parse().unwrap_or(0),
+    })
+}
