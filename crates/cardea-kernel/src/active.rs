@@ -76,6 +76,16 @@ impl Active {
         self.ending.load(std::sync::atomic::Ordering::Acquire)
     }
 
+    /// Waits until sealing has begun; returns at once if it has. A task that comes to wait after the call that wakes all
+    /// waiters must not wait for ever.
+    pub async fn end(&self) {
+        let mut waiting = std::pin::pin!(self.ended.notified());
+        waiting.as_mut().enable();
+        if !self.is_ending() {
+            waiting.await;
+        }
+    }
+
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         self.frozen.load(std::sync::atomic::Ordering::Acquire)

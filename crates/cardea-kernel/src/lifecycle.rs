@@ -266,7 +266,7 @@ impl Node {
                         tokio::spawn(async move { node.seal().await });
                     }
                 }
-                () = requested.ended.notified() => {}
+                () = requested.end() => {}
             }
         });
         Ok(())

@@ -159,7 +159,7 @@ pub async fn follow(active: Arc<Active>) {
             Metrics::add(&active.metrics.audit_failures, 1);
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                () = active.ended.notified() => return,
+                () = active.end() => return,
             }
         }
     }
@@ -180,7 +180,7 @@ async fn follow_on(active: &Active) -> Result<(), Error> {
         let position = frontier.size();
         let size = tokio::select! {
             size = store.log_wait(position) => size.map_err(read_error)?,
-            () = active.ended.notified() => return Ok(()),
+            () = active.end() => return Ok(()),
         };
         active.metrics.log_size.store(size, Ordering::Relaxed);
         let deadline = tokio::time::Instant::now() + CHECKPOINT_EVERY;
@@ -199,7 +199,7 @@ async fn follow_on(active: &Active) -> Result<(), Error> {
             if records.len() < READ_AT_ONCE {
                 tokio::select! {
                     () = tokio::time::sleep_until(deadline) => {}
-                    () = active.ended.notified() => break,
+                    () = active.end() => break,
                 }
             }
         }
@@ -300,7 +300,7 @@ pub async fn run_devices(active: Arc<Active>) {
         while active.log.generation.load(Ordering::Acquire) == generation && !active.is_ending() {
             tokio::select! {
                 () = active.log.changed.notified() => {}
-                () = active.ended.notified() => {}
+                () = active.end() => {}
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }
@@ -354,7 +354,7 @@ async fn run_device(active: &Active, mut device: DeviceRecord, generation: u64) 
                 tokio::select! {
                     _ = active.sealed.store().log_wait(device.cursor) => {}
                     () = active.log.changed.notified() => {}
-                    () = active.ended.notified() => {}
+                    () = active.end() => {}
                 }
                 None
             }
@@ -366,7 +366,7 @@ async fn run_device(active: &Active, mut device: DeviceRecord, generation: u64) 
             }
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                () = active.ended.notified() => {}
+                () = active.end() => {}
             }
         } else if device.on_lag == OnLag::Stop {
             active.log.stopped.store(false, Ordering::Release);

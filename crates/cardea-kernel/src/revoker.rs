@@ -101,7 +101,7 @@ pub async fn run(active: Arc<Active>) {
         tokio::select! {
             () = woken => {}
             () = tokio::time::sleep(TICK) => {}
-            () = active.ended.notified() => return,
+            () = active.end() => return,
         }
     }
 }

@@ -105,9 +105,9 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
             open = open.header(name, log::FieldValue::Hashed(active.hashes.audit.text(value)));
         }
         if !resolved.params.is_empty() {
-            let unknown: &[String] = match &resolved.what {
-                What::Bound { op, .. } => &op.unknown,
-                What::Nothing { .. } => &[],
+            let unknown = match &resolved.what {
+                What::Bound { op, .. } => Some(op.unknown.as_slice()),
+                What::Nothing { .. } => None,
             };
             open = open.params(log_params(&active.hashes.audit, &resolved.params, facts, unknown));
         }
@@ -284,21 +284,20 @@ impl Pending {
                 wrapped_accessor: wrap.wrapped_accessor.as_ref().map(|a| accessor(&self.hasher, a)),
             }));
         }
-        if let Body::Object(payload) = &content.body {
-            if (!self.facts.clear_answer.is_empty() || !self.facts.hashed_answer.is_empty())
-                && let Ok(serde_json::Value::Object(members)) = serde_json::from_str(payload.text())
-            {
-                for (name, value) in &members {
-                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    let value = if self.facts.clear_answer.contains(&name.as_str()) {
-                        log::FieldValue::Clear(text.into())
-                    } else if self.facts.hashed_answer.contains(&name.as_str()) {
-                        log::FieldValue::Hashed(self.hasher.text(&text))
-                    } else {
-                        continue;
-                    };
-                    response.params.push(log::Param { name: name.as_str().into(), value });
-                }
+        let wanted = !self.facts.clear_answer.is_empty() || !self.facts.hashed_answer.is_empty();
+        if let (true, Body::Object(payload)) = (wanted, &content.body)
+            && let Ok(serde_json::Value::Object(members)) = serde_json::from_str(payload.text())
+        {
+            for (name, value) in &members {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let value = if self.facts.clear_answer.contains(&name.as_str()) {
+                    log::FieldValue::Clear(text.into())
+                } else if self.facts.hashed_answer.contains(&name.as_str()) {
+                    log::FieldValue::Hashed(self.hasher.text(&text))
+                } else {
+                    continue;
+                };
+                response.params.push(log::Param { name: name.as_str().into(), value });
             }
         }
         response
@@ -391,30 +390,34 @@ fn source(origin: &Origin) -> log::Source {
 }
 
 /// Members of the request: those that the route declared clear stand as they are, the others as one keyed hash each. Names
-/// that no route declared are not written: a client may have put a secret there by mistake.
+/// that no route declared are not written: a client may have put a secret there by mistake. Of a request that did not bind
+/// (`unknown` is absent) nothing stands in clear: what has the wrong form is not what the route declared.
 fn log_params(
     hasher: &cardea_audit::AuditHasher,
     params: &cardea_model::Params,
     facts: Option<&'static RouteFacts>,
-    unknown: &[String],
+    unknown: Option<&[String]>,
 ) -> log::Params {
     let mut out = log::Params::new();
     let Some(facts) = facts else {
         return out;
     };
+    let mut left_out = 0u32;
     for name in params.names() {
-        if unknown.iter().any(|n| n == name) {
+        let declared_clear = facts.clear.contains(&name);
+        if unknown.map_or(!declared_clear, |unknown| unknown.iter().any(|n| n == name)) {
+            left_out += 1;
             continue;
         }
         let Some(value) = params.hashable(name) else { continue };
-        if facts.clear.contains(&name) {
+        if declared_clear && unknown.is_some() {
             out.push(name, log::FieldValue::Clear(String::from_utf8_lossy(&value).into_owned().into()));
         } else {
             out.push_hashed(name, &value, hasher);
         }
     }
-    if !unknown.is_empty() {
-        out.push("(unknown members)", log::FieldValue::Number((unknown.len() as i64).into()));
+    if left_out > 0 {
+        out.push("(unknown members)", log::FieldValue::Number(i64::from(left_out).into()));
     }
     out
 }
