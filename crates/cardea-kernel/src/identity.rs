@@ -51,6 +51,23 @@ pub async fn find_by_name(txn: &mut Txn, namespace: &NamespaceId, name: &str) ->
     }
 }
 
+/// The entity of a name that an auth mount knows.
+pub async fn find_by_alias(
+    txn: &mut Txn,
+    namespace: &NamespaceId,
+    mount_accessor: &str,
+    name: &str,
+) -> Result<Option<Arc<Entity>>, Error> {
+    // An accessor with a slash would be read as another one and the beginning of a name.
+    if mount_accessor.contains('/') {
+        return Ok(None);
+    }
+    match view(txn, namespace).peek::<EntityPointer>(&alias_key(mount_accessor, name)).await? {
+        Some(pointer) => find(txn, namespace, &pointer.entity).await,
+        None => Ok(None),
+    }
+}
+
 pub async fn list(txn: &mut Txn, namespace: &NamespaceId) -> Result<Vec<String>, Error> {
     view(txn, namespace).names::<EntityRecord>("", None, cardea_model::limit::LIST_ENTRIES_MAX).await
 }

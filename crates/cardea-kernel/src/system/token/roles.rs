@@ -121,7 +121,10 @@ impl Role {
                 self.explicit_max_ttl_s > 0,
                 "'token_type' cannot be 'batch' when role is set to generate tokens with an explicit max TTL",
             ),
-            (self.num_uses > 0, "'token_type' cannot be 'batch' when role is set to generate tokens with limited use count"),
+            (
+                self.num_uses > 0,
+                "'token_type' cannot be 'batch' when role is set to generate tokens with limited use count",
+            ),
         ];
         match needs_record.into_iter().find(|(set, _)| *set) {
             Some((_, words)) => Err(Error::invalid(words)),
@@ -230,8 +233,7 @@ impl Input {
             role.bound_cidrs.clone_from(&list.0);
         }
         if let Some(uses) = self.token_num_uses {
-            role.num_uses =
-                u64::try_from(uses.0).map_err(|_| Error::invalid("'token_num_uses' cannot be negative"))?;
+            role.num_uses = u64::try_from(uses.0).map_err(|_| Error::invalid("'token_num_uses' cannot be negative"))?;
         }
         if let Some(word) = &self.token_type {
             role.kind = RoleKind::parse(word)?;
@@ -343,7 +345,9 @@ pub(super) async fn handle(cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Err
             input.apply(&mut role)?;
             let (_, max_s) = cx.system.ttl_s(cx.mount);
             if terms::tighter(role.explicit_max_ttl_s, max_s) < role.explicit_max_ttl_s && role.period_s == 0 {
-                cx.warn("the role's explicit max TTL is longer than the mount's maximum, which holds until it is changed");
+                cx.warn(
+                    "the role's explicit max TTL is longer than the mount's maximum, which holds until it is changed",
+                );
             }
             cx.state.put(name, &role)?;
             Ok(Done::empty())

@@ -6,7 +6,9 @@ use crate::ttl;
 use cardea_model::lease::LeaseTerm;
 use cardea_model::time::go_duration;
 use cardea_model::{Error, Timestamp, TokenKind, TtlSeconds, limit};
-use cardea_policy::defaults::{DEFAULT_POLICY_NAME as DEFAULT, RESPONSE_WRAPPING_POLICY_NAME, ROOT_POLICY_NAME as ROOT};
+use cardea_policy::defaults::{
+    DEFAULT_POLICY_NAME as DEFAULT, RESPONSE_WRAPPING_POLICY_NAME, ROOT_POLICY_NAME as ROOT,
+};
 use std::collections::BTreeMap;
 
 /// Bounds of an id that a caller chooses, in bytes. The lower one admits the `root` of development servers.
