@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod database; // users of databases who die on time
 pub mod kv; // secrets with versions
 
 use cardea_sdk::erased::{AnyEngine, Erased};
