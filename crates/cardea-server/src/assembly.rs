@@ -189,6 +189,3 @@ impl Running {
         drained && closed
     }
 }
-
-#[cfg(test)]
-mod tests;

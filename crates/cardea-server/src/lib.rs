@@ -22,6 +22,9 @@ pub use command::command;
 pub use config::{Config, ListenerConfig, SealConfig, StorageConfig};
 pub use faults::NoFaults;
 
+#[cfg(test)]
+mod testing;
+
 use std::fmt;
 
 /// Why a server did not start: one clear line without any value of a configuration.
