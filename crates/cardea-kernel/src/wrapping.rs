@@ -27,7 +27,8 @@ json_record!(Wrapped, "wrapped", 1);
 
 /// What was wrapped.
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "form", rename_all = "lowercase")]
+// Externally tagged: a tag inside would make serde buffer the value, and a payload is kept token for token.
+#[serde(rename_all = "lowercase")]
 pub enum Content {
     /// A JSON object with lease and auth facts beside it.
     Answer {
