@@ -164,7 +164,7 @@ fn launch(program: &Path, folder: &Path, cpus: Option<&[usize]>) -> Result<std::
     let mut command = Command::new(program);
     command.arg("server").arg(format!("-config={}", folder.join("server.hcl").display()));
     // The environment of the caller must not change what is measured.
-    command.env_remove("VAULT_TOKEN").env_remove("VAULT_ADDR").stdin(Stdio::null());
+    command.env_remove("VAULT_TOKEN").env_remove("VAULT_ADDR").env_remove("PGPASSWORD").stdin(Stdio::null());
     command.stdout(log.try_clone().map_err(io)?).stderr(log);
     spawn_on(cpus, &mut command)
 }

@@ -234,14 +234,14 @@ impl Watch<'_> {
         let counted = |pick: fn(Counters) -> Option<f64>| {
             ends.and_then(|(before, after)| difference(pick(before.counters), pick(after.counters)))
         };
-        let server_cpu_us = ends.and_then(|(before, after)| {
-            let spent = after.server?.checked_sub(before.server?)?;
-            Some(spent.as_secs_f64() * 1e6 / requests)
-        });
-        let generator_share = ends.and_then(|(before, after)| {
-            let spent = after.generator?.checked_sub(before.generator?)?;
-            Some(spent.as_secs_f64() / after.at.duration_since(before.at).as_secs_f64() / cores as f64)
-        });
+        let spent_s = |pick: fn(Reading) -> Option<Duration>| {
+            let (before, after) = ends?;
+            pick(after)?.checked_sub(pick(before)?).map(|spent| spent.as_secs_f64())
+        };
+        let passed_s = ends.map(|(before, after)| after.at.duration_since(before.at).as_secs_f64());
+        let busy = |spent_s: Option<f64>| Some(spent_s? / passed_s?);
+        let server_s = spent_s(|reading| reading.server);
+        let generator_share = busy(spent_s(|reading| reading.generator)).map(|busy| busy / cores as f64);
         Sample {
             offered_per_s: match pace {
                 Pace::Open { per_second } => Some(per_second),
@@ -252,7 +252,8 @@ impl Watch<'_> {
             p99_us: tally.quantile_us(0.99),
             p999_us: tally.quantile_us(0.999),
             max_us: tally.quantile_us(1.0),
-            server_cpu_us,
+            server_cpu_us: server_s.map(|spent_s| spent_s * 1e6 / requests),
+            server_cores: busy(server_s),
             syncs: counted(|counters| counters.syncs),
             commits: counted(|counters| counters.commits),
             rss_anon_peak_bytes: self.rss_anon_peak_bytes,

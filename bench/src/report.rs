@@ -80,6 +80,8 @@ pub struct Sample {
     pub max_us: f64,
     /// Processor time of the server a request.
     pub server_cpu_us: Option<f64>,
+    /// Processors that the server kept busy.
+    pub server_cores: Option<f64>,
     /// Syncs of the disk a request, as the server counts them.
     pub syncs: Option<f64>,
     /// Commits of the store a request, as the server counts them.
@@ -201,8 +203,12 @@ impl Report {
                     Kind::Bare => "the bare server may be faster, and every ratio to it lower",
                     _ => "the server may be faster than this",
                 };
+                let server = match row.median(|round| round.server_cores) {
+                    Some(cores) => format!("; the server kept {cores:.2} processors busy"),
+                    None => String::new(),
+                };
                 self.warnings.push(format!(
-                    "{}: the generator used {:.0} % of its processors (limit {:.0} %); {consequence}",
+                    "{}: the generator used {:.0} % of its processors (limit {:.0} %); {consequence}{server}",
                     row.label(),
                     share * 100.0,
                     GENERATOR_SHARE_LIMIT * 100.0
@@ -234,9 +240,7 @@ impl Report {
         }
         out += "\n";
         out += &table(&self.rows);
-        out += "\nms from the (intended) start; sv us/op: the server's processor time a request; /bare: of the bare server's \
-                rate in\nthe same round; -sync: p50 less one sync; xsync: requests in the time of one sync; gen: share of \
-                its processors that\nthe generator used (! above its limit); +-: largest less smallest rate of the rounds\n";
+        out += LEGEND;
         for extra in &self.extras {
             let (name, unit) = match extra.name {
                 ExtraName::IdleMemoryMib => ("idle anonymous memory", "MiB"),
@@ -251,7 +255,17 @@ impl Report {
     }
 }
 
-const COLUMNS: [&str; 16] = [
+/// What the columns mean.
+const LEGEND: &str = "
+ms        from the start of a request, in open loop from its intended start
+sv us/op  the server's processor time a request; sv cores: processors it kept busy
+/bare     of the bare server's rate at as many connections in the same round
+-sync ms  p50 less one sync of the same round; xsync: requests in the time of one sync
+gen       share of its processors that the generator used; ! above its limit
++-        largest less smallest rate of the rounds, of the median
+";
+
+const COLUMNS: [&str; 17] = [
     "server",
     "operation",
     "conns",
@@ -262,6 +276,7 @@ const COLUMNS: [&str; 16] = [
     "p99 ms",
     "p99.9 ms",
     "sv us/op",
+    "sv cores",
     "syncs/op",
     "anon MiB",
     "/bare",
@@ -306,6 +321,7 @@ fn cells(row: &Row) -> Vec<String> {
         ms(|round| round.p99_us),
         ms(|round| round.p999_us),
         show(row.median(|round| round.server_cpu_us), 1),
+        show(row.median(|round| round.server_cores), 2),
         show(row.median(|round| round.syncs), 3),
         show(memory.map(|bytes| bytes as f64 / f64::from(1 << 20)), 1),
         show(row.against_bare().filter(|_| !is_bare), 3),

@@ -330,8 +330,9 @@ impl Script {
         Expected::Value(number)
     }
 
-    /// Puts the write of key `number` (of the hot key when `None`) into `out`, which must be empty.
+    /// Puts the write of key `number` (of the hot key when `None`) into `out` (emptied first).
     pub fn fill_write(&self, number: Option<u64>, out: &mut Vec<u8>) -> Expected {
+        out.clear();
         out.extend_from_slice(&self.write);
         if let Some(number) = number {
             push_number(number, out);

@@ -22,12 +22,11 @@ use crate::{
 const LOADERS: usize = 32;
 /// A server may take this long to make a KV mount ready (Vault upgrades it in the background).
 const MOUNT_READY: Duration = Duration::from_secs(15);
-/// Life of a token that a measured login gets: short, so that they do not pile up.
-const LOGIN_TTL_S: u64 = 600;
+/// Life of what the load makes (tokens of logins, database users): longer than any run, so that no expiry of one cell's
+/// leavings is measured in another.
+const MADE_TTL_S: u64 = 12 * 3600;
 /// Life of the token that the measured requests carry.
 const TOKEN_TTL: &str = "24h";
-/// Life of a database user in seconds; revoked earlier, with the mount.
-const CREDENTIAL_TTL_S: u64 = 300;
 
 /// A PostgreSQL for the credentials, as Vault's `database/config` takes it.
 pub struct Postgres {
@@ -118,7 +117,7 @@ fn make(admin: &mut Admin, plan: &SubjectPlan) -> Result<Subject, BenchError> {
     admin.insist("POST", &format!("sys/auth/{approle}"), Some(&json!({ "type": "approle" })))?;
     let role = format!("auth/{approle}/role/bench");
     let fields = json!({
-        "token_policies": [mount], "token_ttl": LOGIN_TTL_S, "token_max_ttl": LOGIN_TTL_S,
+        "token_policies": [mount], "token_ttl": MADE_TTL_S, "token_max_ttl": MADE_TTL_S,
         "secret_id_num_uses": 0, "secret_id_ttl": "24h",
     });
     admin.insist("POST", &role, Some(&fields))?;
@@ -156,7 +155,7 @@ fn database(admin: &mut Admin, plan: &SubjectPlan) -> Result<Option<String>, Ben
         let create = "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';";
         let fields = json!({
             "db_name": "bench", "creation_statements": [create],
-            "default_ttl": CREDENTIAL_TTL_S, "max_ttl": CREDENTIAL_TTL_S,
+            "default_ttl": MADE_TTL_S, "max_ttl": MADE_TTL_S,
         });
         admin.insist("POST", &format!("{mount}/roles/{role}"), Some(&fields))?;
     }

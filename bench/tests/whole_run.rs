@@ -13,7 +13,7 @@ use fake::{Fake, Mistakes};
 fn bench(fake: &Fake, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cardea-bench"));
     command.env_remove("VAULT_ADDR").env("VAULT_TOKEN", "hvs.root-of-the-test");
-    command.args(["run", "-address", &fake.url, "-secrets=20", "-connections", "3"]);
+    command.args(["run", "-address", &fake.url, "-secrets=70", "-connections", "3"]);
     command.args(["-warm-up", "0.1", "-duration", "0.3"]).args(more).output().unwrap()
 }
 
@@ -52,7 +52,7 @@ fn a_whole_run_prints_every_cell_and_leaves_nothing_behind() {
         assert_eq!(lines, 2, "{operation}: one line for each pace\n{out}");
     }
     assert_eq!(out.lines().filter(|line| line.starts_with("bare")).count(), 1, "{out}");
-    for words in ["one sync", "1.0.0-fake", "20 secrets of 1024 bytes", "2 rounds"] {
+    for words in ["one sync", "1.0.0-fake", "70 secrets of 1024 bytes", "2 rounds"] {
         assert!(out.contains(words), "{words}\n{out}");
     }
     assert!(!out.contains("hvs.") && !text(&output.stderr).contains("hvs."), "tokens are not printed");
@@ -74,8 +74,8 @@ fn a_whole_run_prints_every_cell_and_leaves_nothing_behind() {
 #[test]
 fn a_wrong_answer_fails_the_run() {
     for mistakes in [
-        Mistakes { wrong_body_every: 60, ..Mistakes::default() },
-        Mistakes { wrong_status_every: 60, ..Mistakes::default() },
+        Mistakes { wrong_body_every: 180, ..Mistakes::default() },
+        Mistakes { wrong_status_every: 180, ..Mistakes::default() },
     ] {
         let fake = Fake::start();
         fake.state.misbehave(mistakes);
