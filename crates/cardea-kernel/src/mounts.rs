@@ -132,6 +132,12 @@ pub fn put(txn: &mut Txn, mount: &Mount, removing: bool) -> Result<(), Error> {
     view.put(&mount.uuid, &MountRecord { mount: mount.clone(), removing })
 }
 
+/// A mount by its id, serving or being removed: what its leases are revoked through.
+pub async fn stored(txn: &mut Txn, uuid: &str) -> Result<Option<Arc<Mount>>, Error> {
+    let record = View::new(txn, &NamespaceId::root(), "mounts").get::<MountRecord>(uuid).await?;
+    Ok(record.map(|record| Arc::new(record.mount)))
+}
+
 /// Forgets a mount's record: the last step of its removal.
 pub fn forget(txn: &mut Txn, uuid: &str) {
     View::new(txn, &NamespaceId::root(), "mounts").delete::<MountRecord>(uuid);

@@ -6,6 +6,7 @@ use crate::active::Active;
 use crate::event;
 use crate::leases::{self, LeaseRecord};
 use crate::metrics::Metrics;
+use crate::mounts;
 use crate::surroundings;
 use cardea_model::mount::Mount;
 use cardea_model::{Error, NamespaceId, Timestamp};
@@ -143,8 +144,11 @@ pub async fn one_round(active: &Arc<Active>, mount: Arc<Mount>) -> bool {
 /// The source did not confirm; the lease stays and will be tried again. With `force` it leaves all the same.
 pub async fn revoke_one(active: &Active, namespace: &NamespaceId, id: &str, force: bool) -> Result<(), Error> {
     let Some((lease, now)) = begin(active, namespace, id).await? else { return Ok(()) };
-    let mounts = active.mounts.now();
-    let found = mounts.by_uuid(&lease.mount_uuid).cloned();
+    // A mount that is being removed no longer serves, but its leases are still revoked through it.
+    let found = match active.mounts.now().by_uuid(&lease.mount_uuid).cloned() {
+        Some(mount) => Some(mount),
+        None => mounts::stored(&mut active.sealed.txn(), &lease.mount_uuid).await?,
+    };
     let result = match found {
         None => Err(ExternalError::refused("the mount of the lease does not exist any more", "mount gone")),
         Some(mount) => {

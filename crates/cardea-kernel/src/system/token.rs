@@ -403,12 +403,19 @@ impl<'a> LookupAnswer<'a> {
 async fn look(active: &Active, cx: &mut Context<'_>, which: &Which) -> Result<Outcome, Error> {
     let own = caller(cx)?;
     if matches!(which, Which::Own) && (own.kind == TokenKind::Batch || own.token_id.is_empty()) {
-        return Done::object(&LookupAnswer::of_caller(own, cx.now));
+        return presented(&LookupAnswer::of_caller(own, cx.now));
     }
     let found = locate(active, cx, which).await?;
     let namespace = found.token.namespace.clone();
     let added = identity_policies(cx, &namespace, found.token.entity.as_ref()).await?;
-    Done::object(&LookupAnswer::of(&found, added, cx.now))
+    let answer = LookupAnswer::of(&found, added, cx.now);
+    if matches!(which, Which::Own) { presented(&answer) } else { Done::object(&answer) }
+}
+
+/// An answer about the token that was shown: its text is filled in by the pipeline, which alone still has it.
+fn presented(answer: &LookupAnswer<'_>) -> Result<Outcome, Error> {
+    let body = Body::Object(cardea_model::Payload::of(answer)?);
+    Ok(Extra::with(body, Extra { presented_id: true, ..Extra::default() }))
 }
 
 fn is_renewable(token: &Token, kind: TokenKind) -> bool {

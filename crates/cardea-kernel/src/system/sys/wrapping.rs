@@ -5,7 +5,7 @@ use crate::active::Active;
 use crate::extra::Extra;
 use crate::tokens;
 use crate::wrapping::{self, Content, Surroundings};
-use cardea_model::{Body, Error, Params, Payload, SecretText, TtlSeconds};
+use cardea_model::{Action, Body, Error, Params, Payload, SecretText, TtlSeconds};
 use cardea_sdk::route::{Access, Bound, Route};
 use cardea_sdk::{Context, Done, Outcome};
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,8 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
         Route::write("wrapping-unwrap", "wrapping/unwrap", |p| {
             Bound::read(p, |i: TokenInput| SysOp::Wrapping(Op::Unwrap { token: i.token }))
         })
+        // Possession of the wrapping token is what it takes; whoever unwraps for it with another token needs a policy too.
+        .access(Access::Anonymous)
         .help("The wrapped answer, once."),
     ]
 }
@@ -124,7 +126,11 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             Ok(Extra::with(Body::Empty, Extra { wrap: Some(facts), ..Extra::default() }))
         }
         Op::Unwrap { token } => {
+            let Some(caller) = cx.caller else { return Err(Error::invalid(GONE)) };
             let id = meant(active, cx, token)?;
+            if caller.token_id != id && !cx.rights.allows(Action::Update, "sys/wrapping/unwrap") {
+                return Err(Error::denied().with_detail("no policy allows sys/wrapping/unwrap"));
+            }
             // A caller with another token must not be able to unwrap what is no wrapping token.
             if tokens::find_live(cx.state.kernel_side(), &namespace, &id, now)
                 .await?

@@ -37,6 +37,13 @@ pub struct Create {
     entity_alias: String,
 }
 
+impl Create {
+    #[cfg(test)]
+    pub(super) fn role(&self) -> Option<&str> {
+        self.role.as_deref()
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Input {
