@@ -36,12 +36,11 @@ fn configure(flags: &Flags, environment: Environment<'_>) -> Result<Config, Star
     }
     let mut config = config::load(&flags.config, environment)?;
     if let Some(text) = &flags.log_level {
-        config.log.level = telemetry::level(text)
-            .ok_or_else(|| StartError::new("-log-level is trace, debug, info, warn or error"))?;
+        config.log.level =
+            telemetry::level(text).ok_or_else(|| StartError::new("-log-level is trace, debug, info, warn or error"))?;
     }
     if let Some(text) = &flags.log_format {
-        config.log.json =
-            telemetry::is_json(text).ok_or_else(|| StartError::new("-log-format is standard or json"))?;
+        config.log.json = telemetry::is_json(text).ok_or_else(|| StartError::new("-log-format is standard or json"))?;
     }
     if let Some(path) = &flags.log_file {
         config.log.file = Some(path.clone());
@@ -150,7 +149,10 @@ async fn print_next_steps(running: &Running, address: &str) {
         }
         Ok(status) if status.sealed => {
             println!("\nThe server is sealed. Unseal it, then log in:");
-            println!("\n    $ cardea operator unseal       ({} of {} shares)", status.settings.threshold, status.settings.shares);
+            println!(
+                "\n    $ cardea operator unseal       ({} of {} shares)",
+                status.settings.threshold, status.settings.shares
+            );
             println!("    $ cardea login");
         }
         Ok(_) => {
@@ -220,8 +222,9 @@ struct PidFile(PathBuf);
 
 impl PidFile {
     fn write(path: PathBuf) -> Result<Self, StartError> {
-        std::fs::write(&path, format!("{}\n", std::process::id()))
-            .map_err(|error| StartError::new(format!("pid_file {} cannot be written: {}", path.display(), error.kind())))?;
+        std::fs::write(&path, format!("{}\n", std::process::id())).map_err(|error| {
+            StartError::new(format!("pid_file {} cannot be written: {}", path.display(), error.kind()))
+        })?;
         Ok(Self(path))
     }
 }

@@ -88,7 +88,9 @@ impl Flags {
                 flags.switch(name, on)?;
                 continue;
             }
-            let value = || given.or_else(|| args.next().cloned()).ok_or_else(|| StartError::new(format!("-{name} needs a value")));
+            let value = || {
+                given.or_else(|| args.next().cloned()).ok_or_else(|| StartError::new(format!("-{name} needs a value")))
+            };
             match name {
                 "config" => flags.config.push(value()?.into()),
                 "log-level" => flags.log_level = Some(value()?),
@@ -96,7 +98,11 @@ impl Flags {
                 "log-file" => flags.log_file = Some(value()?.into()),
                 "dev-root-token-id" => flags.wishes.root_token = Some(SecretText::new(value()?)),
                 "dev-listen-address" => flags.wishes.address = Some(value()?),
-                "dev-plugin-dir" | "dev-latency" | "dev-latency-jitter" | "log-rotate-duration" | "log-rotate-bytes"
+                "dev-plugin-dir"
+                | "dev-latency"
+                | "dev-latency-jitter"
+                | "log-rotate-duration"
+                | "log-rotate-bytes"
                 | "log-rotate-max-files" => {
                     value()?;
                     flags.without_effect.push("a flag of Vault's has no effect in Cardea");

@@ -55,9 +55,7 @@ pub(crate) struct Opened {
 /// Opens the configured store. Blocks while a journal is replayed.
 pub(crate) fn open_store(config: &Config, clock: Clock) -> Result<Opened, StartError> {
     match &config.storage {
-        StorageConfig::Memory => {
-            Ok(Opened { store: Arc::new(MemoryStore::new(clock)), embedded: None, kind: "inmem" })
-        }
+        StorageConfig::Memory => Ok(Opened { store: Arc::new(MemoryStore::new(clock)), embedded: None, kind: "inmem" }),
         StorageConfig::Embedded { path } => {
             let mut options = Options::new(clock);
             if let Some(bytes) = config.disk_reserve_bytes {

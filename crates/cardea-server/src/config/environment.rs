@@ -28,10 +28,12 @@ pub(super) fn apply(config: &mut Config, environment: Environment<'_>) -> Result
         config.warnings.push("the environment's CLUSTER_ADDR has no effect in Cardea".to_owned());
     }
     if let Some(level) = read("LOG_LEVEL") {
-        config.log.level = telemetry::level(&level).ok_or_else(|| StartError::new("LOG_LEVEL is no level of the log"))?;
+        config.log.level =
+            telemetry::level(&level).ok_or_else(|| StartError::new("LOG_LEVEL is no level of the log"))?;
     }
     if let Some(format) = read("LOG_FORMAT") {
-        config.log.json = telemetry::is_json(&format).ok_or_else(|| StartError::new("LOG_FORMAT is standard or json"))?;
+        config.log.json =
+            telemetry::is_json(&format).ok_or_else(|| StartError::new("LOG_FORMAT is standard or json"))?;
     }
     if let Some(flag) = read("DISABLE_MLOCK") {
         config.disable_mlock = matches!(flag.trim().to_ascii_lowercase().as_str(), "1" | "t" | "true");

@@ -230,7 +230,9 @@ fn tls(section: &mut Section) -> Result<Option<TlsConfig>, StartError> {
         return Err(section.wrong("needs tls_cert_file and tls_key_file, or tls_disable = true"));
     };
     if no_clients && required {
-        return Err(section.wrong("tls_disable_client_certs and tls_require_and_verify_client_cert contradict each other"));
+        return Err(
+            section.wrong("tls_disable_client_certs and tls_require_and_verify_client_cert contradict each other")
+        );
     }
     if required && client_ca.is_none() {
         return Err(section.wrong("tls_require_and_verify_client_cert needs tls_client_ca_file"));

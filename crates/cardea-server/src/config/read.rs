@@ -67,7 +67,8 @@ const WITHOUT_EFFECT: &[&str] = &[
 ];
 
 /// Keys that would open a door, were they obeyed, and mislead, were they ignored.
-const REFUSED: &[&str] = &["raw_storage_endpoint", "unsafe_cross_namespace_identity", "unsafe_allow_api_audit_creation"];
+const REFUSED: &[&str] =
+    &["raw_storage_endpoint", "unsafe_cross_namespace_identity", "unsafe_allow_api_audit_creation"];
 
 /// Reads what `-config` named, then the environment.
 ///
@@ -77,8 +78,8 @@ pub fn load(paths: &[PathBuf], environment: Environment<'_>) -> Result<Config, S
     let mut root = Section::new("", "", Vec::new())?;
     for file in files(paths)? {
         let name = file.display().to_string();
-        let entries = cardea_policy::syntax::parse(&text(&file)?)
-            .map_err(|error| StartError::new(format!("{name}: {error}")))?;
+        let entries =
+            cardea_policy::syntax::parse(&text(&file)?).map_err(|error| StartError::new(format!("{name}: {error}")))?;
         root.add(&name, entries, REPEATABLE)?;
     }
     let mut config = Config { sources: paths.to_vec(), ..Config::default() };
@@ -240,7 +241,12 @@ fn seal(config: &mut Config, found: Vec<Labelled>, warnings: &mut Vec<String>) -
             };
             config.seal = SealConfig::Static(key);
         }
-        _ => return Err(at(&place, "this seal is not supported; there are seal \"static\" and, without a block, shares")),
+        _ => {
+            return Err(at(
+                &place,
+                "this seal is not supported; there are seal \"static\" and, without a block, shares",
+            ));
+        }
     }
     section.finish(warnings);
     Ok(())

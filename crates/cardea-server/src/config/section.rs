@@ -180,7 +180,8 @@ impl Section {
     pub(super) fn labelled(&mut self, key: &str) -> Result<Vec<Labelled>, StartError> {
         let mut out = Vec::new();
         while let Some(item) = self.take(key) {
-            let bad = || at(&item.place, &format!("`{key}` must be a block with a type, such as `{key} \"...\" {{ }}`"));
+            let bad =
+                || at(&item.place, &format!("`{key}` must be a block with a type, such as `{key} \"...\" {{ }}`"));
             for entries in objects(item.node).ok_or_else(bad)? {
                 for entry in entries {
                     let [label] = entry.keys.as_slice() else { return Err(bad()) };

@@ -110,7 +110,9 @@ fn json_says_the_same_as_hcl() {
 
 #[test]
 fn what_is_not_known_is_named_with_its_place_and_without_its_value() {
-    let config = read("clustername = \"s3cr3t\"\nui = true\nlistener \"tcp\" {\n tls_disable = true\n adress = \"s3cr3t\"\n}").unwrap();
+    let config =
+        read("clustername = \"s3cr3t\"\nui = true\nlistener \"tcp\" {\n tls_disable = true\n adress = \"s3cr3t\"\n}")
+            .unwrap();
     let warnings = config.warnings.join("\n");
     assert!(warnings.contains("cardea.hcl:1: unknown key `clustername` is ignored"), "{warnings}");
     assert!(warnings.contains("cardea.hcl:2: `ui` has no effect"), "{warnings}");
@@ -149,7 +151,10 @@ fn what_cannot_be_is_refused_in_one_line_with_its_place() {
         ("storage \"file\" { path = \"/x\" }", "use storage \"embedded\""),
         ("storage \"tape\" { path = \"/x\" }", "unknown storage"),
         ("storage \"embedded\" {}", "needs `path`"),
-        ("storage \"embedded\" { path = \"/a\" }\nstorage \"embedded\" { path = \"/b\" }", "cardea.hcl:2: there may be one storage"),
+        (
+            "storage \"embedded\" { path = \"/a\" }\nstorage \"embedded\" { path = \"/b\" }",
+            "cardea.hcl:2: there may be one storage",
+        ),
         ("seal \"awskms\" { region = \"x\" }", "this seal is not supported"),
         ("seal \"static\" {}", "needs one of `key_file` and `current_key`"),
         ("seal \"static\" { key_file = \"/nonexistent/key\" }", "cannot be read"),
@@ -180,7 +185,8 @@ fn spellings_of_values_that_are_in_the_field_are_understood() {
         let config = listener(&format!("http_read_header_timeout = {text}"));
         assert_eq!(config.listeners[0].header_timeout, Duration::from_millis(ms), "{text}");
     }
-    for (address, full) in [("\"127.0.0.1\"", "127.0.0.1:8200"), ("\"[::1]\"", "[::1]:8200"), ("\"[::]:1\"", "[::]:1")] {
+    for (address, full) in [("\"127.0.0.1\"", "127.0.0.1:8200"), ("\"[::1]\"", "[::1]:8200"), ("\"[::]:1\"", "[::]:1")]
+    {
         assert_eq!(listener(&format!("address = {address}")).listeners[0].address, full);
     }
     let config = listener("max_request_size = 33554432");
@@ -188,7 +194,12 @@ fn spellings_of_values_that_are_in_the_field_are_understood() {
     assert!(config.warnings[0].contains("beyond the fixed bound"));
     let config = read("max_lease_ttl = \"1h\"").unwrap();
     assert_eq!((config.default_ttl_s, config.max_ttl_s), (3600, 3600), "a maximum pulls the default down");
-    assert!(read("default_lease_ttl = \"2h\"\nmax_lease_ttl = \"1h\"\nlistener \"tcp\" { tls_disable = 1 }").unwrap().check().is_err());
+    assert!(
+        read("default_lease_ttl = \"2h\"\nmax_lease_ttl = \"1h\"\nlistener \"tcp\" { tls_disable = 1 }")
+            .unwrap()
+            .check()
+            .is_err()
+    );
     assert!(read("").unwrap().check().is_err(), "no listener");
 }
 
@@ -196,7 +207,10 @@ fn spellings_of_values_that_are_in_the_field_are_understood() {
 fn a_folder_is_read_in_order_and_later_files_win() {
     let folder = folder_with(&[
         ("10-base.hcl", "cluster_name = \"a\"\napi_addr = \"http://a\"\nlistener \"tcp\" { tls_disable = true }"),
-        ("20-more.json", r#"{"cluster_name": "b", "listener": {"tcp": {"address": "127.0.0.1:9", "tls_disable": true}}}"#),
+        (
+            "20-more.json",
+            r#"{"cluster_name": "b", "listener": {"tcp": {"address": "127.0.0.1:9", "tls_disable": true}}}"#,
+        ),
         (".hidden.hcl", "this is not read"),
         ("notes.txt", "nor this"),
     ]);

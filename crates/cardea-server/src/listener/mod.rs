@@ -26,10 +26,10 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::Tls;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tls::Tls;
 
 /// A bound socket that does not yet accept.
 struct Bound {
@@ -60,9 +60,8 @@ pub(crate) async fn bind(configs: &[ListenerConfig]) -> Result<Bindings, StartEr
     let mut out = Vec::with_capacity(configs.len());
     for config in configs {
         let tls = config.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
-        let failed = |error: io::Error| {
-            StartError::new(format!("listener {}: cannot listen: {}", config.address, error.kind()))
-        };
+        let failed =
+            |error: io::Error| StartError::new(format!("listener {}: cannot listen: {}", config.address, error.kind()));
         let socket = TcpListener::bind(&config.address).await.map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         out.push(Bound { socket, address, config: Arc::new(config.clone()), tls });

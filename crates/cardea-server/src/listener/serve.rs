@@ -133,7 +133,8 @@ async fn exchange(connection: &Connection, request: Request<Incoming>) -> Exchan
         Err(error) => return refuse(error),
     };
     wire.body = bytes;
-    wire.headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
+    wire.headers =
+        head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
 
     let lowered = match dialect.lower(&shared.dialect_config, wire) {
         Ok(lowered) => lowered,
@@ -238,3 +239,6 @@ pub(super) async fn quiet(requests: &Arc<Semaphore>) -> Option<OwnedSemaphorePer
     let all = u32::try_from(super::limit::REQUESTS_MAX).unwrap_or(u32::MAX);
     requests.clone().acquire_many_owned(all).await.ok()
 }
+
+#[cfg(test)]
+mod tests;

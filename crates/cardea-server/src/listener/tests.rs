@@ -27,8 +27,7 @@ async fn health_is_answered_in_every_state_and_by_both_protocols() {
     assert_eq!(ask(address, "GET", "/v1/secret/data/x", &[("x-vault-token", "t")], "").await.status, 503);
 
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
     let client = tokio::spawn(connection);
     let request = hyper::Request::get(format!("http://{address}{HEALTH}"))
         .body(http_body_util::Empty::<bytes::Bytes>::new())
@@ -52,7 +51,8 @@ async fn heads_are_bounded_in_bytes_and_in_fields() {
         let seen = raw(address, head.as_bytes()).await;
         assert!(seen.starts_with("HTTP/1.1 431") || seen.starts_with("HTTP/1.1 414"), "{seen}");
     }
-    for garbage in ["\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "G\u{e9}T / HTTP/1.1\r\n\r\n"] {
+    for garbage in ["\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "G\u{e9}T / HTTP/1.1\r\n\r\n"]
+    {
         let seen = raw(address, garbage.as_bytes()).await;
         assert!(seen.is_empty() || seen.starts_with("HTTP/1.1 400"), "{seen}");
     }
@@ -73,7 +73,11 @@ async fn bodies_are_bounded_before_they_are_read() {
     assert_eq!(seen.status, 413, "a stranger's bound");
     assert!(seen.body.contains("request body too large") && seen.head.contains("connection: close"));
     let token = [("x-vault-token", "t")];
-    assert_eq!(ask(address, "PUT", unseal, &token, &body(150_000)).await.status, 400, "who shows a token may send more");
+    assert_eq!(
+        ask(address, "PUT", unseal, &token, &body(150_000)).await.status,
+        400,
+        "who shows a token may send more"
+    );
     assert_eq!(ask(address, "PUT", unseal, &token, &body(210_000)).await.status, 413);
 
     // What is announced as too long is refused without a byte of it.
@@ -91,7 +95,15 @@ async fn json_that_is_wrong_or_too_deep_is_refused_without_an_echo() {
     let running = server(|_| {}).await;
     let address = running.addresses[0];
     let deep = format!("{}1{}", "{\"hunter2\":".repeat(200), "}".repeat(200));
-    let table = ["{", "[]", "\"hunter2\"", "{\"key\": hunter2}", "{\"key\":1,\"key\":2", deep.as_str(), "{\"key\":\"\\ud800\"}"];
+    let table = [
+        "{",
+        "[]",
+        "\"hunter2\"",
+        "{\"key\": hunter2}",
+        "{\"key\":1,\"key\":2",
+        deep.as_str(),
+        "{\"key\":\"\\ud800\"}",
+    ];
     for body in table {
         let seen = ask(address, "POST", "/v1/sys/unseal", &[], body).await;
         assert!(matches!(seen.status, 400 | 413), "{body}: {seen:?}");
@@ -197,8 +209,10 @@ async fn what_the_owner_added_is_on_every_answer_and_metrics_are_open_only_if_sa
     };
     let running = server(|listener| {
         listener.open_metrics = true;
-        listener.response_headers =
-            vec![header(crate::config::StatusRange::Any, "x-any"), header(crate::config::StatusRange::Exactly(404), "x-lost")];
+        listener.response_headers = vec![
+            header(crate::config::StatusRange::Any, "x-any"),
+            header(crate::config::StatusRange::Exactly(404), "x-lost"),
+        ];
     })
     .await;
     let address = running.addresses[0];
@@ -248,8 +262,7 @@ impl Dialect for Broken {
 async fn a_panic_costs_one_answer_and_not_the_process() {
     let running = server(|_| {}).await;
     let bindings = bind(&[ListenerConfig::plain("127.0.0.1:0")]).await.unwrap();
-    let listeners =
-        Listeners::open(bindings, running.node.clone(), vec![Box::new(Broken)], DialectConfig::default());
+    let listeners = Listeners::open(bindings, running.node.clone(), vec![Box::new(Broken)], DialectConfig::default());
     let address = listeners.addresses()[0];
     for _ in 0..3 {
         let seen = ask(address, "GET", "/broken", &[], "").await;

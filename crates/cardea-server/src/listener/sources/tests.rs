@@ -42,7 +42,9 @@ fn only_authorized_proxies_are_believed() {
         let found = from(peer, chain, *rules);
         match expected {
             Ok(address) => assert_eq!(found.as_deref(), Ok(*address), "{peer} {chain:?}"),
-            Err(words) => assert!(found.as_ref().is_err_and(|error| error.contains(words)), "{peer} {chain:?}: {found:?}"),
+            Err(words) => {
+                assert!(found.as_ref().is_err_and(|error| error.contains(words)), "{peer} {chain:?}: {found:?}")
+            }
         }
     }
     let long: Vec<&str> = vec!["1.1.1.1"; CHAIN_MAX + 1];

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::config::TlsConfig;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -10,6 +12,10 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
+
+fn pem(what: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", BASE64.encode(der))
+}
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -24,7 +30,8 @@ impl Authority {
     fn issue(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        (pem("CERTIFICATE", certificate.der()), pem("PRIVATE KEY", &key.serialize_der()))
     }
 
     fn roots(&self) -> RootCertStore {
@@ -38,7 +45,7 @@ impl Authority {
         let (certificate, key) = self.issue("localhost");
         std::fs::write(folder.join("cert.pem"), certificate).unwrap();
         std::fs::write(folder.join("key.pem"), key).unwrap();
-        std::fs::write(folder.join("ca.pem"), self.0.pem()).unwrap();
+        std::fs::write(folder.join("ca.pem"), pem("CERTIFICATE", self.0.der())).unwrap();
         TlsConfig {
             certificate: folder.join("cert.pem"),
             key: folder.join("key.pem"),
