@@ -41,6 +41,8 @@ pub struct Active {
     pub wake: Notify,
     /// Set while a restored backup waits for its operator: nothing is revoked.
     pub frozen: AtomicBool,
+    /// Set while what memory keeps of the store may not be what is durable: see [`crate::relearn`].
+    pub stale: AtomicBool,
     /// Set once sealing began; background work ends at its next step.
     pub ending: AtomicBool,
     /// Wakes whoever waits for the end.

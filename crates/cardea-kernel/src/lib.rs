@@ -25,6 +25,7 @@ pub mod jobs; // what exceeds a batch
 pub mod runner; // continues it
 pub mod rewrap; // rotation of the key-encryption key
 pub mod rekey; // new shares
+pub mod relearn; // what memory keeps, read anew
 pub mod log; // the follower of the log
 pub mod event; // records of what the server does by itself
 pub mod hashes; // keyed hashes

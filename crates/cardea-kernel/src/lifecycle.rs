@@ -6,22 +6,21 @@ use crate::hashes::Hashes;
 use crate::log::{self, Log, Witness};
 use crate::metrics::Metrics;
 use crate::mounts::{self, MountTable};
-use crate::policies::{Acls, PASSWORD_POLICIES, StoredPasswordPolicy};
+use crate::policies::Acls;
 use crate::quotas::Strangers;
 use crate::registry::Registry;
 use crate::rekey::SEAL_KEY;
 use crate::rewrap::KEYRING_KEY;
 use crate::settings::Settings;
 use crate::tokens::{self, NewToken};
-use crate::{event, pipeline, revoker, runner, sealed, system};
+use crate::{event, pipeline, relearn, revoker, runner, sealed, system};
 use cardea_audit::checkpoint::{Checkpoint, CheckpointKey, origin};
 use cardea_barrier::{Barrier, ClusterSecret, Keyring, RootKey, SealKind, SealRecord, SealSettings, ShareCollector};
 use cardea_crypto::random::{Randomness, uuid4};
 use cardea_model::{Answer, Cause, Error, NamespaceId, Refusal, Request, SecretBytes, SecretText, TokenKind};
 use cardea_sdk::context::Faults;
 use cardea_storage::store::Store;
-use cardea_storage::txn::{SealedStore, Txn, commit_error, read_error};
-use cardea_storage::view::View;
+use cardea_storage::txn::{SealedStore, commit_error, read_error};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, RwLock};
@@ -295,7 +294,7 @@ impl Node {
         let mounts = MountTable::default();
         let mut txn = sealed.txn();
         mounts.load(&mut txn).await?;
-        let password_policies = load_password_policies(&mut txn).await?;
+        let password_policies = relearn::password_policies(&mut txn).await?;
         let hashes = Hashes::new(&keyring);
         let log = Log::new(checkpoint_key(&keyring, &self.parts.settings), self.parts.witness.clone());
         let parts = &self.parts;
@@ -316,6 +315,7 @@ impl Node {
             wake: Notify::new(),
             frozen: restored.into(),
             ending: false.into(),
+            stale: false.into(),
             ended: Notify::new(),
             strays: Mutex::new(Vec::new()),
             password_policies: RwLock::new(password_policies),
@@ -346,17 +346,6 @@ impl Node {
 
 fn checkpoint_key(keyring: &Keyring, settings: &Settings) -> CheckpointKey {
     CheckpointKey::new(&origin(keyring.cluster_id(), &settings.node), &keyring.secret(ClusterSecret::LogSigning))
-}
-
-async fn load_password_policies(txn: &mut Txn) -> Result<BTreeMap<String, String>, Error> {
-    let mut out = BTreeMap::new();
-    let mut view = View::new(txn, &NamespaceId::root(), PASSWORD_POLICIES);
-    for name in view.names::<StoredPasswordPolicy>("", None, 10_000).await? {
-        if let Some(policy) = view.get::<StoredPasswordPolicy>(&name).await? {
-            out.insert(name, policy.0);
-        }
-    }
-    Ok(out)
 }
 
 fn root_token(now: cardea_model::Timestamp) -> NewToken {

@@ -106,14 +106,11 @@ impl Log {
         }
     }
 
-    /// Remembers that a request of this process is between its intent and its outcome.
-    pub fn in_flight(&self, id: &str, begins: bool) {
-        let mut set = self.in_flight.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if begins {
-            set.insert(id.to_owned());
-        } else {
-            set.remove(id);
-        }
+    /// Remembers that a request of this process is between its intent and its outcome, for as long as the value lives: a
+    /// request that is given up half-way (its client went away) must not look busy for ever.
+    pub fn in_flight(&self, id: &str) -> InFlight<'_> {
+        self.in_flight.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(id.to_owned());
+        InFlight { log: self, id: id.to_owned() }
     }
 
     #[must_use]
@@ -148,6 +145,18 @@ impl Log {
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
+    }
+}
+
+/// A request between its intent and its outcome.
+pub struct InFlight<'l> {
+    log: &'l Log,
+    id: String,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.log.in_flight.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&self.id);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::active::Active;
 use crate::event::{self, Event};
 use crate::extra::{After, Extra};
 use crate::jobs::{self, Job};
+use crate::relearn;
 use crate::runner::{Progress, commit, unreadable};
 use cardea_barrier::Keyring;
 use cardea_model::{Body, Error, Payload, Timestamp, TtlSeconds};
@@ -56,7 +57,9 @@ pub(crate) async fn step(active: &Active, mut txn: Txn, key: &str, job: Job) -> 
     let now = txn.now().await?;
     let keyring = active.barrier.keyring()?;
     if keyring.current_term() < term {
-        // The rotation is durable, but this process has not taken the keyring into use yet.
+        // The rotation is durable, but this process has not taken the keyring into use: it is about to, or it never
+        // learned that the commit happened.
+        relearn::keyring(active, &mut txn).await?;
         return Ok(Progress::Waiting);
     }
     let after = cursor.as_deref().map(hex::decode).transpose().map_err(|_| Error::internal("a cursor is not hex"))?;

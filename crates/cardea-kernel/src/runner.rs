@@ -5,7 +5,7 @@ use crate::active::Active;
 use crate::event::{self, Event};
 use crate::jobs::{self, Job};
 use crate::leases::{self, LeaseState};
-use crate::{mounts, revoker, rewrap, surroundings, tokens, wrapping};
+use crate::{mounts, relearn, revoker, rewrap, surroundings, tokens, wrapping};
 use cardea_model::{Error, NamespaceId, Timestamp};
 use cardea_sdk::Recovery;
 use cardea_storage::store::CommitError;
@@ -77,6 +77,7 @@ async fn recover(active: &Active) -> Result<(), Error> {
 
 /// One look at everything.
 pub async fn round(active: &Arc<Active>) -> Result<(), Error> {
+    relearn::if_stale(active).await?;
     write_counts(active).await?;
     if active.is_frozen() {
         return Ok(());

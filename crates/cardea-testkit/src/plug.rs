@@ -4,7 +4,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use cardea_storage::batch::Batch;
-use cardea_storage::store::{Change, CommitError, Committed, Key, ReadError, Revision, Snapshot, Store, StoreStats, Versioned};
+use cardea_storage::store::{
+    Change, CommitError, Committed, Key, ReadError, Revision, Snapshot, Store, StoreStats, Versioned,
+};
 use cardea_storage::{FailingStore, FaultPlan};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
@@ -50,7 +52,12 @@ impl Store for Plug {
         self.through().get(keys).await
     }
 
-    async fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<(Key, Versioned)>, ReadError> {
+    async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Versioned)>, ReadError> {
         self.powered()?;
         self.through().scan(prefix, after, limit).await
     }

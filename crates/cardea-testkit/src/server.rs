@@ -54,7 +54,8 @@ pub struct Builder {
 
 impl Default for Builder {
     fn default() -> Self {
-        let settings = Settings { stranger_refusals_per_s: 100_000, storage_kind: "inmem".to_owned(), ..Settings::default() };
+        let settings =
+            Settings { stranger_refusals_per_s: 100_000, storage_kind: "inmem".to_owned(), ..Settings::default() };
         Self {
             seed: b"testkit".to_vec(),
             settings,
@@ -193,7 +194,15 @@ impl TestServer {
         Builder::default().start().await
     }
 
-    fn assemble(builder: Builder, clock: TestClock, memory: MemoryStore, disk: Arc<dyn Store>, source: FakeSource, rng: Arc<dyn Randomness>, witness: Arc<MemoryWitness>) -> Self {
+    fn assemble(
+        builder: Builder,
+        clock: TestClock,
+        memory: MemoryStore,
+        disk: Arc<dyn Store>,
+        source: FakeSource,
+        rng: Arc<dyn Randomness>,
+        witness: Arc<MemoryWitness>,
+    ) -> Self {
         let plug = Plug::new(disk.clone());
         let node = make_node(&builder, &plug, &source, &rng, &witness);
         Self { builder, node, plug, disk, memory, clock, source, rng, witness, shares: Vec::new(), root: String::new() }
@@ -242,7 +251,15 @@ impl TestServer {
         let memory = self.memory.fork().with_clock(clock.for_store());
         let rng: Arc<dyn Randomness> = Arc::new(SeededRandomness::new(seed.as_bytes()));
         let witness = Arc::new(MemoryWitness(Mutex::new(self.witness.0.lock().unwrap().clone())));
-        let mut fork = Self::assemble(self.builder.clone(), clock, memory.clone(), Arc::new(memory), self.source.fork(), rng, witness);
+        let mut fork = Self::assemble(
+            self.builder.clone(),
+            clock,
+            memory.clone(),
+            Arc::new(memory),
+            self.source.fork(),
+            rng,
+            witness,
+        );
         fork.shares.clone_from(&self.shares);
         fork.root.clone_from(&self.root);
         fork
@@ -362,7 +379,10 @@ impl TestServer {
             return false;
         }
         for id in leases::intents(&mut txn, &root, 64).await.unwrap_or_default() {
-            if leases::find_intent(&mut txn, &root, &id).await.is_ok_and(|found| found.is_some_and(|intent| intent.due <= now)) {
+            if leases::find_intent(&mut txn, &root, &id)
+                .await
+                .is_ok_and(|found| found.is_some_and(|intent| intent.due <= now))
+            {
                 return false;
             }
         }
@@ -430,7 +450,8 @@ impl TestServer {
 
     /// Any wire request, in any dialect.
     pub async fn send(&self, dialect: &dyn Dialect, wire: WireRequest) -> Reply {
-        let mut config = DialectConfig { logged_headers: self.builder.logged_headers.clone(), ..DialectConfig::default() };
+        let mut config =
+            DialectConfig { logged_headers: self.builder.logged_headers.clone(), ..DialectConfig::default() };
         config.bindings.insert(MOUNT_BINDING.to_owned(), "secret/".to_owned());
         assert!(dialect.claims(&wire), "the dialect does not claim {}", wire.path);
         let (context, result) = match dialect.lower(&config, wire) {
@@ -447,7 +468,8 @@ impl TestServer {
         let now = txn.now().await.unwrap();
         let policies = policies.iter().map(|policy| (*policy).to_owned()).collect();
         let expires = ttl_s.map(|s| now.plus(TtlSeconds(s)));
-        let (id, secret) = access_keys::issue(&mut txn, &NamespaceId::root(), name, policies, now, expires, &*self.rng).unwrap();
+        let (id, secret) =
+            access_keys::issue(&mut txn, &NamespaceId::root(), name, policies, now, expires, &*self.rng).unwrap();
         txn.commit().await.unwrap();
         (id, secret.expose().to_owned())
     }
@@ -515,7 +537,8 @@ impl TestServer {
         let path = format!("auth/approle/role/{role}");
         self.post(&path, &self.root, fields).await.ok();
         let role_id = self.get(&format!("{path}/role-id"), &self.root).await.ok().text_at("/data/role_id");
-        let secret_id = self.post(&format!("{path}/secret-id"), &self.root, json!({})).await.ok().text_at("/data/secret_id");
+        let secret_id =
+            self.post(&format!("{path}/secret-id"), &self.root, json!({})).await.ok().text_at("/data/secret_id");
         (role_id, secret_id)
     }
 
@@ -544,7 +567,11 @@ impl TestServer {
 
     /// The records about a path.
     pub async fn log_of(&self, path: &str) -> Vec<Record> {
-        self.log().await.into_iter().filter(|record| record.path.as_ref().is_some_and(|found| found.as_str() == path)).collect()
+        self.log()
+            .await
+            .into_iter()
+            .filter(|record| record.path.as_ref().is_some_and(|found| found.as_str() == path))
+            .collect()
     }
 
     /// The newest record.
@@ -555,12 +582,20 @@ impl TestServer {
     /// Whether any of these texts stands in the log, in any form that a slip would leave it in.
     pub async fn log_shows(&self, secrets: &[&str]) -> Vec<String> {
         let log = self.log_bytes().await;
-        let found = |secret: &str| log.iter().any(|(_, bytes)| bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+        let found = |secret: &str| {
+            log.iter().any(|(_, bytes)| bytes.windows(secret.len()).any(|window| window == secret.as_bytes()))
+        };
         secrets.iter().filter(|secret| found(secret)).map(|secret| (*secret).to_owned()).collect()
     }
 }
 
-fn make_node(builder: &Builder, plug: &Arc<Plug>, source: &FakeSource, rng: &Arc<dyn Randomness>, witness: &Arc<MemoryWitness>) -> Arc<Node> {
+fn make_node(
+    builder: &Builder,
+    plug: &Arc<Plug>,
+    source: &FakeSource,
+    rng: &Arc<dyn Randomness>,
+    witness: &Arc<MemoryWitness>,
+) -> Arc<Node> {
     let mut registry = Registry::default()
         .engine(Arc::new(Erased(Synthetic(source.clone()))))
         .auth(Arc::new(ErasedAuth(cardea_auth::approle::AppRole)));

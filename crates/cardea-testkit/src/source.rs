@@ -121,7 +121,10 @@ impl FakeSource {
         self.state().users.remove(username);
     }
 
-    async fn call(&self, effect: impl FnOnce(&mut State) -> Result<(), ExternalError> + Send) -> Result<(), ExternalError> {
+    async fn call(
+        &self,
+        effect: impl FnOnce(&mut State) -> Result<(), ExternalError> + Send,
+    ) -> Result<(), ExternalError> {
         let lost = || ExternalError::unknown("the source did not answer", "answer lost");
         let mode = {
             let mut state = self.state();
@@ -131,7 +134,9 @@ impl FakeSource {
         let fault = self.plan.lock().unwrap().hit(Point::External);
         match (fault, mode) {
             (Fault::Abort, _) => return Err(lost()),
-            (Fault::Refuse, _) | (_, Mode::Down) => return Err(ExternalError::unreachable("the source cannot be reached", "connection refused")),
+            (Fault::Refuse, _) | (_, Mode::Down) => {
+                return Err(ExternalError::unreachable("the source cannot be reached", "connection refused"));
+            }
             (_, Mode::Refusing) => return Err(ExternalError::refused("the source refused the statement", "refused")),
             (_, Mode::Slow(span)) => tokio::time::sleep(span).await,
             _ => {}
@@ -183,7 +188,11 @@ impl FakeSource {
     /// Sets a password; makes the user if it is not there (an administrator's account).
     pub async fn set_password(&self, username: &str, password: &SecretText) -> Result<(), ExternalError> {
         self.call(|state| {
-            let user = state.users.entry(username.to_owned()).or_insert(User { password: String::new(), expires_ms: u64::MAX, sessions: 0 });
+            let user = state.users.entry(username.to_owned()).or_insert(User {
+                password: String::new(),
+                expires_ms: u64::MAX,
+                sessions: 0,
+            });
             password.expose().clone_into(&mut user.password);
             state.effects.push(("password", username.to_owned()));
             Ok(())
@@ -218,15 +227,32 @@ impl Database for FakeSource {
         self.create(user.username, user.password, user.expires).await
     }
 
-    async fn renew_user(&self, _connection: &Connection, username: &str, expires: Timestamp, _statements: &[String]) -> Result<(), ExternalError> {
+    async fn renew_user(
+        &self,
+        _connection: &Connection,
+        username: &str,
+        expires: Timestamp,
+        _statements: &[String],
+    ) -> Result<(), ExternalError> {
         self.renew(username, expires).await
     }
 
-    async fn revoke_user(&self, _connection: &Connection, username: &str, _statements: &[String]) -> Result<(), ExternalError> {
+    async fn revoke_user(
+        &self,
+        _connection: &Connection,
+        username: &str,
+        _statements: &[String],
+    ) -> Result<(), ExternalError> {
         self.revoke(username).await
     }
 
-    async fn set_password(&self, _connection: &Connection, username: &str, password: &SecretText, _statements: &[String]) -> Result<(), ExternalError> {
+    async fn set_password(
+        &self,
+        _connection: &Connection,
+        username: &str,
+        password: &SecretText,
+        _statements: &[String],
+    ) -> Result<(), ExternalError> {
         FakeSource::set_password(self, username, password).await
     }
 

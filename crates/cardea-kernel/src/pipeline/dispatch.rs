@@ -7,7 +7,7 @@ use crate::active::Active;
 use crate::extra::{After, Extra};
 use crate::surroundings::{self, AclRights};
 use crate::wrapping::{self, Content, Surroundings};
-use crate::{login, tokens};
+use crate::{login, relearn, tokens};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_model::{
@@ -93,7 +93,12 @@ pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unrele
                     Err(Finish::Commit(CommitError::Conflict)) => {
                         tokio::task::yield_now().await;
                     }
-                    Err(Finish::Commit(failed)) => return Err(pending.unrecorded(commit_error(failed))),
+                    Err(Finish::Commit(failed)) => {
+                        if matches!(failed, CommitError::Unknown(_)) && !after.is_empty() {
+                            relearn::now(active).await;
+                        }
+                        return Err(pending.unrecorded(commit_error(failed)));
+                    }
                     Err(Finish::Error(error)) => {
                         return Err(pending.refuse(active, active.sealed.txn(), error, Vec::new()).await);
                     }

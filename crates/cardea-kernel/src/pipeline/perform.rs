@@ -44,6 +44,9 @@ pub(super) async fn run(
         let error = Error::internal("an engine asked for a lease that it cannot revoke");
         return Err(pending.refuse(active, active.sealed.txn(), error, warnings).await);
     }
+    // From before the intent is visible: nobody may take it for one that a dead process left.
+    let id = pending.id.0.clone();
+    let _in_flight = active.log.in_flight(&id);
     let announced = match announce(active, &pending, txn, &plan).await {
         Ok(announced) => announced,
         Err(error) => return Err(pending.refuse(active, active.sealed.txn(), error, warnings).await),
@@ -124,10 +127,7 @@ async fn announce(active: &Active, pending: &Pending, mut txn: Txn, plan: &Plan)
         txn.append(record);
     }
     match txn.commit().await {
-        Ok(_) => {
-            active.log.in_flight(&pending.id.0, true);
-            Ok(announced)
-        }
+        Ok(_) => Ok(announced),
         // The plan was made from state that changed: the client tries again; nothing happened outside.
         Err(failed) => Err(commit_error(failed)),
     }
@@ -167,7 +167,6 @@ async fn settle(
         }
         match txn.commit().await {
             Ok(committed) => {
-                active.log.in_flight(&pending.id.0, false);
                 let seal_after = take_effect(active, after);
                 return Ok(Unreleased { pending, content, recorded: true, seen: committed.revision, seal_after });
             }
@@ -234,7 +233,6 @@ async fn abandon(
         }
         match pending.try_refuse(txn, &error).await {
             Ok(()) => {
-                active.log.in_flight(&pending.id.0, false);
                 active.wake.notify_waiters();
                 return pending.refusal(error, warnings);
             }
@@ -247,7 +245,6 @@ async fn abandon(
     if let Announced::Lease(lease) = &announced {
         active.strays.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(lease.id.clone());
     }
-    active.log.in_flight(&pending.id.0, false);
     active.wake.notify_waiters();
     pending.refusal(error, warnings)
 }

@@ -32,11 +32,19 @@ pub(super) fn plan(cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
                 expires: cx.now.plus(TtlSeconds(ttl_s)),
             };
             let lease = LeaseOffer { ttl: *ttl, max_ttl: *max_ttl, renewable: *renewable };
-            Ok(Outcome::External(Plan { effect: Effect::of(CREATE, &wanted)?, lease: Some(lease), recovery: Recovery::Undo }))
+            Ok(Outcome::External(Plan {
+                effect: Effect::of(CREATE, &wanted)?,
+                lease: Some(lease),
+                recovery: Recovery::Undo,
+            }))
         }
         Op::Password { name, password } => {
             let wanted = Wanted { username: name.clone(), password: password.duplicate(), expires: cx.now };
-            Ok(Outcome::External(Plan { effect: Effect::of(PASSWORD, &wanted)?, lease: None, recovery: Recovery::Redo }))
+            Ok(Outcome::External(Plan {
+                effect: Effect::of(PASSWORD, &wanted)?,
+                lease: None,
+                recovery: Recovery::Redo,
+            }))
         }
     }
 }

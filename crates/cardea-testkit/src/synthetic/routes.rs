@@ -33,7 +33,9 @@ fn creds(params: &Params) -> Result<Bound<Op>, cardea_model::Error> {
 
 pub(super) static ROUTES: &[Route<Op>] = &[
     Route::read("creds", "creds/{role}", creds).clear(&["ttl", "max_ttl"]).help("A new credential of the source."),
-    Route::write("password", "password/{name}", |p| Bound::read(p, |i: Password| Op::Password { name: i.name, password: i.password }))
-        .help("Sets a password at the source.")
-        .example(r#"{"password": "x"}"#),
+    Route::write("password", "password/{name}", |p| {
+        Bound::read(p, |i: Password| Op::Password { name: i.name, password: i.password })
+    })
+    .help("Sets a password at the source.")
+    .example(r#"{"password": "x"}"#),
 ];

@@ -19,7 +19,13 @@ pub(super) fn lower(config: &DialectConfig, wire: WireRequest) -> Result<Lowered
     };
     let credential = credential(&wire)?;
     let origin = Origin { dialect: "toy", peer: wire.peer, tls: wire.tls, headers: Vec::new() };
-    let request = Request { namespace: NamespaceId::root(), credential, target: Target::Secret { mount, op }, wrap_ttl: None, origin };
+    let request = Request {
+        namespace: NamespaceId::root(),
+        credential,
+        target: Target::Secret { mount, op },
+        wrap_ttl: None,
+        origin,
+    };
     Ok(Lowered { request, context: RenderContext::default() })
 }
 

@@ -32,14 +32,20 @@ impl Dialect for Toy {
         lower::lower(config, wire).map_err(Refusal::from)
     }
 
-    fn render(&self, _config: &DialectConfig, _context: &RenderContext, answer: Result<Answer, Refusal>) -> WireResponse {
+    fn render(
+        &self,
+        _config: &DialectConfig,
+        _context: &RenderContext,
+        answer: Result<Answer, Refusal>,
+    ) -> WireResponse {
         render::render(answer)
     }
 }
 
 /// What is signed: everything that decides.
 fn signed(wire: &WireRequest, time: &str) -> Vec<u8> {
-    [wire.method.as_bytes(), wire.path.as_bytes(), wire.query.as_bytes(), time.as_bytes(), wire.body.expose()].join(&b'\n')
+    [wire.method.as_bytes(), wire.path.as_bytes(), wire.query.as_bytes(), time.as_bytes(), wire.body.expose()]
+        .join(&b'\n')
 }
 
 /// A signed request, as a client of this dialect makes it.
@@ -47,7 +53,8 @@ fn signed(wire: &WireRequest, time: &str) -> Vec<u8> {
 pub fn request(key_id: &str, secret: &str, method: &str, name: &str, body: &str, time_s: u64) -> WireRequest {
     let body = SecretBytes::new(body.as_bytes().to_vec());
     let (method, path, query) = (method.to_owned(), format!("{PREFIX}{name}"), String::new());
-    let mut wire = WireRequest { method, path, query, headers: Vec::new(), body, peer: ([127, 0, 0, 1], 4000).into(), tls: None };
+    let mut wire =
+        WireRequest { method, path, query, headers: Vec::new(), body, peer: ([127, 0, 0, 1], 4000).into(), tls: None };
     let signature = cardea_crypto::mac::hmac_sha256(secret.as_bytes(), &[&signed(&wire, &time_s.to_string())]);
     for (name, value) in [(KEY, key_id.to_owned()), (TIME, time_s.to_string()), (SIGNATURE, hex::encode(signature))] {
         wire.headers.push((name.to_owned(), value.into_bytes()));

@@ -34,5 +34,9 @@ pub(super) fn render(answer: Result<Answer, Refusal>) -> WireResponse {
             (status, serde_json::to_vec(&Failure { error: &refusal.error.client }))
         }
     };
-    WireResponse { status, headers: vec![("content-type", "application/json".to_owned())], body: SecretBytes::new(body.unwrap_or_default()) }
+    WireResponse {
+        status,
+        headers: vec![("content-type", "application/json".to_owned())],
+        body: SecretBytes::new(body.unwrap_or_default()),
+    }
 }

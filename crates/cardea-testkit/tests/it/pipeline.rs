@@ -51,7 +51,12 @@ async fn a_grant_is_recorded_with_its_policy() {
 #[tokio::test]
 async fn only_who_is_allowed_learns_that_a_path_does_not_exist() {
     let server = server().await;
-    server.policy("wide", r#"path "nowhere/*" { capabilities = ["read"] } path "secret/*" { capabilities = ["read", "delete"] }"#).await;
+    server
+        .policy(
+            "wide",
+            r#"path "nowhere/*" { capabilities = ["read"] } path "secret/*" { capabilities = ["read", "delete"] }"#,
+        )
+        .await;
     let (narrow, wide) = (server.token(&["reader"]).await, server.token(&["wide"]).await);
     for path in ["nowhere/x", "secret/unknown/route"] {
         let denied = server.get(path, &narrow).await.expect(403);
@@ -132,7 +137,10 @@ async fn unknown_fields_are_named_in_a_warning() {
     let written = server.post("secret/data/app/w", server.root(), body).await.expect(200);
     let warnings = written.at("/warnings").to_string();
     assert!(warnings.contains("dta") && warnings.contains("optins"), "{warnings}");
-    assert_eq!(server.post("secret/data/app/w", server.root(), json!({ "data": {} })).await.at("/warnings"), &json!(null));
+    assert_eq!(
+        server.post("secret/data/app/w", server.root(), json!({ "data": {} })).await.at("/warnings"),
+        &json!(null)
+    );
 }
 
 /// Secrets in every place that a client may put one, by right or by mistake.
@@ -146,7 +154,14 @@ async fn no_secret_stands_in_the_log() {
     let mut canaries: Vec<String> = vec![root.to_owned()];
     canaries.extend(server.shares().iter().cloned());
     // Where they belong.
-    server.post("secret/data/a", root, json!({ "data": { "k": "CANARY01", "nested": { "deep": ["CANARY02", { "x": "CANARY03" }] } } })).await.ok();
+    server
+        .post(
+            "secret/data/a",
+            root,
+            json!({ "data": { "k": "CANARY01", "nested": { "deep": ["CANARY02", { "x": "CANARY03" }] } } }),
+        )
+        .await
+        .ok();
     server.patch("secret/data/a", root, json!({ "data": { "k": "CANARY04" } })).await.ok();
     server.post("secret/metadata/a", root, json!({ "custom_metadata": { "owner": "CANARY05" } })).await.ok();
     server.post("cubbyhole/a", root, json!({ "k": "CANARY06", "n": { "m": "CANARY07" } })).await.ok();
@@ -203,7 +218,13 @@ async fn no_secret_stands_in_the_log() {
     let ids = server.approle("app", json!({ "token_policies": "default" })).await;
     let login = server.login(&ids).await.ok();
     server.login(&(ids.0.clone(), "CANARY57".to_owned())).await;
-    server.post("auth/approle/login", "", json!({ "role_id": "CANARY58", "secret_id": "CANARY59", "CANARY60": "CANARY61" })).await;
+    server
+        .post(
+            "auth/approle/login",
+            "",
+            json!({ "role_id": "CANARY58", "secret_id": "CANARY59", "CANARY60": "CANARY61" }),
+        )
+        .await;
     canaries.extend([login.client_token(), login.text_at("/auth/accessor"), ids.0, ids.1]);
     canaries.push("CANARY".to_owned());
     let canaries: Vec<&str> = canaries.iter().map(String::as_str).collect();
@@ -233,7 +254,11 @@ async fn a_stranger_cannot_fill_the_log() {
     assert_eq!(singly, 3);
     server.round().await;
     let log = server.log().await;
-    let counts: Vec<_> = log.iter().filter_map(|record| record.event.as_ref()).filter(|event| event.what.as_str() == "refusals.counted").collect();
+    let counts: Vec<_> = log
+        .iter()
+        .filter_map(|record| record.event.as_ref())
+        .filter(|event| event.what.as_str() == "refusals.counted")
+        .collect();
     assert_eq!(counts.len(), 1);
     assert!(counts[0].detail.as_ref().unwrap().as_str().starts_with("197 "), "{counts:?}");
     // A caller that is known is never counted away.
@@ -248,7 +273,15 @@ async fn a_stranger_cannot_fill_the_log() {
 async fn requests_that_are_not_canonical_are_refused_before_anything_else() {
     let server = server().await;
     let before = server.log_bytes().await.len();
-    for path in ["secret/data/../data/app/db", "secret//data/app/db", "secret/data/./app/db", "secret/data/app%2f..%2fdb", "secret/data/app/db%00", "secret/data/app/%e2%80%8bdb", "secret/data/%ff"] {
+    for path in [
+        "secret/data/../data/app/db",
+        "secret//data/app/db",
+        "secret/data/./app/db",
+        "secret/data/app%2f..%2fdb",
+        "secret/data/app/db%00",
+        "secret/data/app/%e2%80%8bdb",
+        "secret/data/%ff",
+    ] {
         let refused = server.get(path, server.root()).await;
         assert_eq!(refused.status, 400, "{path}: {}", refused.text);
     }
