@@ -560,9 +560,13 @@ async fn end(active: &Active, cx: &mut Context<'_>, which: &Which, keep_children
             tokens::by_accessor(txn, &active.hashes, &namespace, accessor).await?.ok_or_else(invalid_accessor)?
         }
     };
+    // A token that ended took its children with it: sparing them now would bring them back.
+    if keep_children && tokens::find_live(txn, &namespace, &id, now).await?.is_none() {
+        return Ok(Done::empty());
+    }
     tokens::revoke(txn, &namespace, &id, keep_children).await?;
     Ok(Extra::after(After::Wake))
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
