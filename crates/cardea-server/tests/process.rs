@@ -1,5 +1,6 @@
 //! `cardea server` as a process: start, signals, and starts that must fail with one clear line. The test program runs
 //! itself again as the server.
+#![allow(clippy::unwrap_used, clippy::panic)] // clippy takes only functions marked as tests for tests, not their helpers
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -31,12 +32,21 @@ struct Server {
 impl Server {
     fn run(args: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::run_in(folder, args, environment)
+        Self::run_in(folder, args, environment, None)
     }
 
-    fn run_in(folder: TempDir, args: &[&str], environment: &[(&str, &str)]) -> Self {
+    /// With a hard limit of open files, if one is given.
+    fn run_in(folder: TempDir, args: &[&str], environment: &[(&str, &str)], files_max: Option<u32>) -> Self {
         let log = |name: &str| fs::File::create(folder.path().join(name)).unwrap();
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let program = std::env::current_exe().unwrap();
+        let mut command = match files_max {
+            None => Command::new(program),
+            Some(files_max) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.arg("-c").arg(format!("ulimit -n {files_max} && exec \"$0\" \"$@\"")).arg(program);
+                shell
+            }
+        };
         command
             .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
             .env_clear()
@@ -205,6 +215,8 @@ fn state_survives_a_clean_end_and_a_kill_and_opens_itself_again() {
     assert_eq!(ask(&address, "POST", "/v1/kv/data/a", &root, "{\"data\":{\"n\":\"1\"}}").0, 200);
     assert!(first.stop(), "{}", first.output());
     assert!(!folder.path().join("pid").exists());
+    let (data, backup) = (folder.path().join("data"), folder.path().join("backup"));
+    copy(&data, &backup);
 
     let mut second = Server::run(&[&config], &[]);
     let address = second.address();
@@ -222,13 +234,36 @@ fn state_survives_a_clean_end_and_a_kill_and_opens_itself_again() {
     assert!(status == 200 && body.contains("\"2\""), "what was acknowledged survives: {body}");
     assert!(third.stop());
 
-    // The store set back as a whole: an older copy does not open unasked.
-    let witness = folder.path().join("data.witness");
-    assert!(witness.exists());
-    fs::remove_dir_all(folder.path().join("data")).unwrap();
+    // The store set back as a whole does not open unasked; asked, it does, and what came later is gone.
+    fs::remove_dir_all(&data).unwrap();
+    copy(&backup, &data);
+    let line = fails(&[&config]);
+    assert!(line.contains("set back or restored"), "{line}");
+    let mut restored = Server::run(&[&config, "-accept-restored"], &[]);
+    let address = restored.address();
+    assert_eq!(ask(&address, "GET", "/v1/kv/data/a", &root, "").0, 200);
+    assert_eq!(ask(&address, "GET", "/v1/kv/data/b", &root, "").0, 404);
+    assert!(restored.stop());
+
+    assert!(folder.path().join("data.witness").exists());
+    fs::remove_dir_all(&data).unwrap();
     let mut empty = Server::run(&[&config], &[]);
     empty.wait_for("its witness remembers a longer log");
     assert!(empty.stop());
+}
+
+/// Copies a folder with all below it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            let _bytes = fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -298,6 +333,32 @@ fn a_hang_up_reads_the_level_again_and_the_log_file_anew() {
     }
     assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(server.stop());
+}
+
+#[test]
+fn callers_cannot_take_all_file_descriptors_and_a_full_house_does_not_spin() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["-dev", "-dev-no-store-token", "-dev-listen-address=127.0.0.1:0"];
+    let mut server = Server::run_in(folder, &args, &[], Some(48));
+    let address = server.address();
+    let held: Vec<TcpStream> = (0..100).filter_map(|_| TcpStream::connect(&address).ok()).collect();
+    server.wait_for("the limit of open files is low");
+    let open = fs::read_dir(format!("/proc/{}/fd", server.process.id())).unwrap().count();
+    assert!(open < 44, "the store needs some, too: {open}");
+    let before = processor_ticks(server.process.id());
+    std::thread::sleep(Duration::from_millis(1500));
+    let spent = processor_ticks(server.process.id()) - before;
+    assert!(spent < 50, "half of one processor's time at most, not a spin: {spent} ticks of 10 ms in 1.5 s");
+    drop(held);
+    assert_eq!(ask(&address, "GET", "/v1/sys/health", "", "").0, 200);
+    assert!(server.stop());
+}
+
+/// Time of the processor that a process has used, in ticks of 10 ms.
+fn processor_ticks(process: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let behind_name = stat.rsplit(')').next().unwrap();
+    behind_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
 #[test]

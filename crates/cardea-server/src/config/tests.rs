@@ -243,7 +243,7 @@ fn a_key_is_taken_only_from_a_file_for_its_owner_alone() {
     let file = folder.path().join("inline.hcl");
     fs::write(&file, format!("seal \"static\" {{ current_key = \"{}\" }}", "cd".repeat(32))).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(load(&[file.clone()], &nothing).is_err(), "a configuration with a key in it is a key file");
+    assert!(load(std::slice::from_ref(&file), &nothing).is_err(), "a configuration with a key in it is a key file");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     assert!(load(&[file], &nothing).is_ok());
 

@@ -20,6 +20,8 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// Connections of one address (IPv6: of one /64) at once, so that one source cannot take them all.
 pub const CONNECTIONS_PER_SOURCE_MAX: usize = 1_000;
+/// Open files that connections leave to the rest of the process: a store that cannot open its files has failed.
+pub const FILES_KEPT: usize = 256;
 /// What an owner may raise these to.
 pub const CONNECTIONS_BOUND: usize = 1_000_000;
 /// Bytes of request bodies in memory at once, over all listeners: a thousand strangers or forty of the largest writes.

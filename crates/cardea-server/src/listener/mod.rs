@@ -58,15 +58,28 @@ pub struct Listeners {
 /// An address that cannot be bound, or certificates that cannot be used.
 pub(crate) async fn bind(configs: &[ListenerConfig]) -> Result<Bindings, StartError> {
     let mut out = Vec::with_capacity(configs.len());
+    let share = connections_share(configs.len());
     for config in configs {
         let tls = config.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
         let failed =
             |error: io::Error| StartError::new(format!("listener {}: cannot listen: {}", config.address, error.kind()));
         let socket = TcpListener::bind(&config.address).await.map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        out.push(Bound { socket, address, config: Arc::new(config.clone()), tls });
+        let mut config = config.clone();
+        if config.connections_max > share {
+            tracing::warn!(connections = share, "fewer connections than configured: the limit of open files is low");
+            config.connections_max = share;
+        }
+        out.push(Bound { socket, address, config: Arc::new(config), tls });
     }
     Ok(Bindings(out))
+}
+
+/// Connections that one of several listeners may hold, given how many files the process may open.
+fn connections_share(listeners: usize) -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    files.saturating_sub(limit::FILES_KEPT.min(files / 2)) / listeners.max(1)
 }
 
 impl Bindings {

@@ -22,7 +22,8 @@ fn only_authorized_proxies_are_believed() {
     let lenient = rules(0, false, false);
     let skipping = rules(1, true, true);
     let proxy = "10.1.2.3:5000";
-    let table: &[(&str, &[&str], Option<&Forwarded>, Result<&str, &str>)] = &[
+    type Row<'a> = (&'a str, &'a [&'a str], Option<&'a Forwarded>, Result<&'a str, &'a str>);
+    let table: &[Row<'_>] = &[
         (proxy, &["9.9.9.9"], None, Ok("10.1.2.3:5000")),
         (proxy, &["9.9.9.9"], Some(&strict), Ok("9.9.9.9:5000")),
         (proxy, &["1.1.1.1, 9.9.9.9"], Some(&strict), Ok("9.9.9.9:5000")),
