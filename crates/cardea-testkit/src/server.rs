@@ -12,6 +12,7 @@ use crate::toy::{MOUNT_BINDING, Toy};
 use cardea_audit::Record;
 use cardea_crypto::random::{Randomness, SeededRandomness};
 use cardea_dialects::vault::Vault;
+use cardea_engines::database::DatabaseEngine;
 use cardea_kernel::active::Active;
 use cardea_kernel::lifecycle::{Node, Parts};
 use cardea_kernel::log::Witness;
@@ -228,6 +229,19 @@ impl TestServer {
         assert!(self.node.active().is_some(), "the server is still sealed");
     }
 
+    /// Waits until sealing, which a request began, has ended.
+    pub async fn until_sealed(&self) {
+        for _ in 0..ROUNDS_MAX {
+            if self.node.active().is_none() {
+                // Sealing holds a lock until its tasks have ended; sealing again waits for it.
+                self.node.seal().await;
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("the server does not seal");
+    }
+
     /// The old node loses its disk at once; a new one stands over it, sealed.
     pub async fn crash(&mut self) {
         self.plug.cut();
@@ -335,6 +349,9 @@ impl TestServer {
         let Some(active) = self.node.active() else { return };
         // A round that fails is tried again by the next, as in the server.
         let _ = runner::round(&active).await;
+        if active.is_frozen() {
+            return;
+        }
         let mounts: Vec<_> = active.mounts.now().iter().cloned().collect();
         for mount in mounts {
             if active.engine(&mount).is_ok_and(|engine| engine.revoker().is_some()) {
@@ -529,6 +546,28 @@ impl TestServer {
         minted.text.expose().to_owned()
     }
 
+    /// Mounts `database/` over the fake source, with a connection `app` by the source's user `cardea`, and a role `app` whose
+    /// users live an hour and at most a day.
+    pub async fn database(&self) {
+        self.source.add_user("cardea", "initial-root-password");
+        self.mount("database", "database").await;
+        let connection = json!({
+            "plugin_name": "fake-database-plugin",
+            "connection_url": "fake://{{username}}:{{password}}@source/app",
+            "username": "cardea",
+            "password": "initial-root-password",
+            "allowed_roles": "app",
+        });
+        self.post("database/config/app", &self.root, connection).await.ok();
+        let role = json!({
+            "db_name": "app",
+            "creation_statements": "CREATE {{name}} WITH {{password}} UNTIL {{expiration}}",
+            "default_ttl": "1h",
+            "max_ttl": "24h",
+        });
+        self.post("database/roles/app", &self.root, role).await.ok();
+    }
+
     /// Enables AppRole and makes a role with these policies. Returns its role id and a secret id.
     pub async fn approle(&self, role: &str, fields: Value) -> (String, String) {
         if self.active().mounts.now().at("auth/approle/").is_none() {
@@ -598,6 +637,7 @@ fn make_node(
 ) -> Arc<Node> {
     let mut registry = Registry::default()
         .engine(Arc::new(Erased(Synthetic(source.clone()))))
+        .engine(Arc::new(Erased(DatabaseEngine::new(vec![Arc::new(source.clone())]))))
         .auth(Arc::new(ErasedAuth(cardea_auth::approle::AppRole)));
     for engine in cardea_engines::all().into_iter().chain(builder.engines.iter().cloned()) {
         registry = registry.engine(engine);

@@ -21,7 +21,7 @@ pub enum Mode {
     Refusing,
     /// It does what it is asked, and the answer is lost.
     LosingAnswers,
-    /// It answers after this long, by the runtime's clock.
+    /// It does what it is asked at once, and answers after this long by the runtime's clock.
     Slow(Duration),
 }
 
@@ -116,13 +116,21 @@ impl FakeSource {
         }
     }
 
+    /// A user that was there before any server: an administrator, say.
+    pub fn add_user(&self, username: &str, password: &str) {
+        let user = User { password: password.to_owned(), expires_ms: u64::MAX, sessions: 0 };
+        self.state().users.insert(username.to_owned(), user);
+    }
+
     /// Somebody else removed the user.
     pub fn drop_user(&self, username: &str) {
         self.state().users.remove(username);
     }
 
+    /// One call: counted, perhaps broken, and admitted only with a password that opens the source.
     async fn call(
         &self,
+        who: Option<&Connection>,
         effect: impl FnOnce(&mut State) -> Result<(), ExternalError> + Send,
     ) -> Result<(), ExternalError> {
         let lost = || ExternalError::unknown("the source did not answer", "answer lost");
@@ -138,66 +146,80 @@ impl FakeSource {
                 return Err(ExternalError::unreachable("the source cannot be reached", "connection refused"));
             }
             (_, Mode::Refusing) => return Err(ExternalError::refused("the source refused the statement", "refused")),
-            (_, Mode::Slow(span)) => tokio::time::sleep(span).await,
             _ => {}
         }
-        effect(&mut self.state())?;
+        {
+            let mut state = self.state();
+            if let Some(connection) = who {
+                let known = state.users.get(&connection.username);
+                if known.is_none_or(|user| user.password != connection.password.expose()) {
+                    return Err(ExternalError::refused("the source refused the login", "login refused"));
+                }
+            }
+            effect(&mut state)?;
+        }
+        if let Mode::Slow(span) = mode {
+            tokio::time::sleep(span).await;
+        }
         if fault == Fault::LoseAnswer || mode == Mode::LosingAnswers { Err(lost()) } else { Ok(()) }
     }
 
     /// Makes a user; the same user again is no error.
     pub async fn create(&self, username: &str, password: &SecretText, expires: Timestamp) -> Result<(), ExternalError> {
-        self.call(|state| {
-            let user = User { password: password.expose().to_owned(), expires_ms: expires.0, sessions: 0 };
-            match state.users.get(username) {
-                Some(there) if there.password == user.password => return Ok(()),
-                Some(_) => return Err(ExternalError::refused("the user exists", "user exists")),
-                None => {}
-            }
-            state.users.insert(username.to_owned(), user);
-            state.created.push(username.to_owned());
-            state.effects.push(("create", username.to_owned()));
-            Ok(())
-        })
-        .await
+        self.call(None, |state| state.create(username, password, expires)).await
     }
 
     pub async fn renew(&self, username: &str, expires: Timestamp) -> Result<(), ExternalError> {
-        self.call(|state| match state.users.get_mut(username) {
-            Some(user) => {
-                user.expires_ms = expires.0;
-                state.effects.push(("renew", username.to_owned()));
-                Ok(())
-            }
-            None => Err(ExternalError::refused("the user does not exist", "no such user")),
-        })
-        .await
+        self.call(None, |state| state.renew(username, expires)).await
     }
 
     /// Removes a user with its sessions; "already gone" is success.
     pub async fn revoke(&self, username: &str) -> Result<(), ExternalError> {
-        self.call(|state| {
-            if state.users.remove(username).is_some() {
-                state.effects.push(("revoke", username.to_owned()));
-            }
-            Ok(())
-        })
-        .await
+        self.call(None, |state| state.revoke(username)).await
     }
 
     /// Sets a password; makes the user if it is not there (an administrator's account).
     pub async fn set_password(&self, username: &str, password: &SecretText) -> Result<(), ExternalError> {
-        self.call(|state| {
-            let user = state.users.entry(username.to_owned()).or_insert(User {
-                password: String::new(),
-                expires_ms: u64::MAX,
-                sessions: 0,
-            });
-            password.expose().clone_into(&mut user.password);
-            state.effects.push(("password", username.to_owned()));
-            Ok(())
-        })
-        .await
+        self.call(None, |state| state.set_password(username, password)).await
+    }
+}
+
+impl State {
+    fn create(&mut self, username: &str, password: &SecretText, expires: Timestamp) -> Result<(), ExternalError> {
+        let user = User { password: password.expose().to_owned(), expires_ms: expires.0, sessions: 0 };
+        match self.users.get(username) {
+            Some(there) if there.password == user.password => return Ok(()),
+            Some(_) => return Err(ExternalError::refused("the user exists", "user exists")),
+            None => {}
+        }
+        self.users.insert(username.to_owned(), user);
+        self.created.push(username.to_owned());
+        self.effects.push(("create", username.to_owned()));
+        Ok(())
+    }
+
+    fn renew(&mut self, username: &str, expires: Timestamp) -> Result<(), ExternalError> {
+        let Some(user) = self.users.get_mut(username) else {
+            return Err(ExternalError::refused("the user does not exist", "no such user"));
+        };
+        user.expires_ms = expires.0;
+        self.effects.push(("renew", username.to_owned()));
+        Ok(())
+    }
+
+    fn revoke(&mut self, username: &str) -> Result<(), ExternalError> {
+        if self.users.remove(username).is_some() {
+            self.effects.push(("revoke", username.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn set_password(&mut self, username: &str, password: &SecretText) -> Result<(), ExternalError> {
+        let nobody = User { password: String::new(), expires_ms: u64::MAX, sessions: 0 };
+        let user = self.users.entry(username.to_owned()).or_insert(nobody);
+        password.expose().clone_into(&mut user.password);
+        self.effects.push(("password", username.to_owned()));
+        Ok(())
     }
 }
 
@@ -216,44 +238,45 @@ impl Database for FakeSource {
         }
     }
 
-    async fn verify(&self, _connection: &Connection) -> Result<(), ExternalError> {
-        self.call(|_| Ok(())).await
+    async fn verify(&self, connection: &Connection) -> Result<(), ExternalError> {
+        self.call(Some(connection), |_| Ok(())).await
     }
 
-    async fn create_user(&self, _connection: &Connection, user: &NewUser<'_>) -> Result<(), ExternalError> {
+    /// A statement with the word `FAIL` fails.
+    async fn create_user(&self, connection: &Connection, user: &NewUser<'_>) -> Result<(), ExternalError> {
         if user.statements.iter().any(|statement| statement.contains("FAIL")) {
             return Err(ExternalError::refused("a creation statement of the role failed", "syntax error"));
         }
-        self.create(user.username, user.password, user.expires).await
+        self.call(Some(connection), |state| state.create(user.username, user.password, user.expires)).await
     }
 
     async fn renew_user(
         &self,
-        _connection: &Connection,
+        connection: &Connection,
         username: &str,
         expires: Timestamp,
         _statements: &[String],
     ) -> Result<(), ExternalError> {
-        self.renew(username, expires).await
+        self.call(Some(connection), |state| state.renew(username, expires)).await
     }
 
     async fn revoke_user(
         &self,
-        _connection: &Connection,
+        connection: &Connection,
         username: &str,
         _statements: &[String],
     ) -> Result<(), ExternalError> {
-        self.revoke(username).await
+        self.call(Some(connection), |state| state.revoke(username)).await
     }
 
     async fn set_password(
         &self,
-        _connection: &Connection,
+        connection: &Connection,
         username: &str,
         password: &SecretText,
         _statements: &[String],
     ) -> Result<(), ExternalError> {
-        FakeSource::set_password(self, username, password).await
+        self.call(Some(connection), |state| state.set_password(username, password)).await
     }
 
     async fn forget(&self, _connection_id: &str) {}

@@ -12,12 +12,53 @@ mod routes;
 use crate::source::FakeSource;
 use async_trait::async_trait;
 use cardea_model::{Error, SecretText, TtlSeconds};
+use cardea_sdk::erased::{AnyEngine, Erased};
 use cardea_sdk::external::{External, Revoker};
 use cardea_sdk::route::Route;
+use std::sync::Arc;
 use cardea_sdk::{Context, Done, Effect, Engine, ExternalError, Lease, Outcome, OutsideContext};
 
 /// The engine; one value for one source.
 pub struct Synthetic(pub FakeSource);
+
+impl Synthetic {
+    /// The same engine as another kind, for a server with several sources.
+    #[must_use]
+    pub fn named(self, kind: &'static str) -> Arc<dyn AnyEngine> {
+        Arc::new(Erased(Named { inner: self, kind }))
+    }
+}
+
+/// [`Synthetic`] under another name.
+struct Named {
+    inner: Synthetic,
+    kind: &'static str,
+}
+
+#[async_trait]
+impl Engine for Named {
+    type Op = Op;
+
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn routes(&self) -> &'static [Route<Op>] {
+        routes::ROUTES
+    }
+
+    async fn handle(&self, cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
+        ops::plan(cx, op)
+    }
+
+    fn external(&self) -> Option<&dyn External> {
+        Some(&self.inner)
+    }
+
+    fn revoker(&self) -> Option<&dyn Revoker> {
+        Some(&self.inner)
+    }
+}
 
 /// Its operations.
 pub enum Op {

@@ -65,6 +65,8 @@ enum Scenario {
     Login,
     Credential,
     WrappedCredential,
+    DatabaseCredential,
+    RootRotation,
     DecidedChange,
     Renewal,
     Revocation,
@@ -80,6 +82,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario::Login,
     Scenario::Credential,
     Scenario::WrappedCredential,
+    Scenario::DatabaseCredential,
+    Scenario::RootRotation,
     Scenario::DecidedChange,
     Scenario::Renewal,
     Scenario::Revocation,
@@ -107,6 +111,7 @@ async fn prepared() -> Prepared {
     let server = TestServer::start().await;
     server.mount("secret", "kv").await;
     server.mount("syn", "synthetic").await;
+    server.database().await;
     server.post("secret/data/keep", server.root(), json!({ "data": { "k": "kept" } })).await.ok();
     let role_ids = server.approle("app", json!({ "token_policies": "default", "token_ttl": "1h" })).await;
     let once_ids = server
@@ -141,9 +146,10 @@ impl Scenario {
                     }
                 }
             }
-            Self::Credential => {
+            Self::Credential | Self::DatabaseCredential => {
+                let path = if self == Self::Credential { "syn/creds/new?ttl=3600" } else { "database/creds/app" };
                 for _ in 0..2 {
-                    let made = server.get("syn/creds/new?ttl=3600", root).await;
+                    let made = server.get(path, root).await;
                     if made.is_success() {
                         known.credentials.push((
                             made.lease_id(),
@@ -165,6 +171,9 @@ impl Scenario {
                         ));
                     }
                 }
+            }
+            Self::RootRotation => {
+                known.rotated = server.post("database/rotate-root/app", root, json!({})).await.is_success();
             }
             Self::DecidedChange => {
                 let set = server.post("syn/password/admin", root, json!({ "password": "decided" })).await;
@@ -253,7 +262,7 @@ impl Scenario {
                 format!("user {username} without a lease"),
             );
         }
-        let announced = log.iter().filter(|r| r.kind == Kind::Intent && path_of(r).starts_with("syn/creds/")).count();
+        let announced = log.iter().filter(|r| r.kind == Kind::Intent && path_of(r).contains("/creds/")).count();
         let created = server.source().created().len();
         tally.check(unrecorded, created <= announced, format!("{created} users were made, {announced} were announced"));
         let revoked = count("revoke");
@@ -315,6 +324,14 @@ impl Scenario {
             }
             Self::TokenEnd => {
                 tally.check(orphans, held.is_none() && user.is_none(), "the token ended and its credential did not");
+            }
+            Self::RootRotation => {
+                let made = server.get("database/creds/app", root).await;
+                tally.check(lost, made.is_success(), format!("the connection does not open any more: {}", made.errors()));
+                let changed = server.source().users().get("cardea").map(|user| user.password != "initial-root-password");
+                tally.check(lost, changed == Some(true) || !known.rotated, "a rotation that was acknowledged");
+                let intents = log.iter().filter(|r| r.kind == Kind::Intent && path_of(r) == "database/rotate-root/app").count();
+                tally.check(unrecorded, changed != Some(true) || intents > 0, "a new root password without an intent");
             }
             Self::DecidedChange => {
                 let set = server.source().users().get("admin").is_some_and(|user| user.password == "decided");
@@ -463,4 +480,34 @@ async fn killed_at_any_point_nothing_is_lost_orphaned_or_unrecorded() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(!before.holder.is_empty());
+}
+
+/// The counting itself: what is broken behind the server's back is found.
+#[tokio::test]
+async fn what_is_lost_orphaned_or_unrecorded_is_counted() {
+    let before = prepared().await;
+    let fresh = || async {
+        let server = before.server.fork("counting");
+        server.unseal().await;
+        let known = Scenario::Credential.run(&server, &before).await;
+        assert!(Scenario::Credential.check(&server, &before, &known).await.is_clean());
+        (server, known)
+    };
+    let (server, known) = fresh().await;
+    server.source().add_user("v-rogue", "x");
+    assert_eq!(Scenario::Credential.check(&server, &before, &known).await.orphans.len(), 1);
+    let (server, known) = fresh().await;
+    server.source().drop_user(&known.credentials[0].1);
+    assert_eq!(Scenario::Credential.check(&server, &before, &known).await.lost.len(), 1);
+    let (server, known) = fresh().await;
+    for _ in 0..3 {
+        let rogue = cardea_model::SecretText::new("x".to_owned());
+        server.source().create(&format!("v-{}", server.source().calls()), &rogue, server.now()).await.unwrap();
+    }
+    let tally = Scenario::Credential.check(&server, &before, &known).await;
+    assert_eq!((tally.orphans.len(), tally.unrecorded.len()), (3, 1));
+    let (server, known) = fresh().await;
+    server.delete("secret/metadata/n", server.root()).await.ok();
+    let tally = Scenario::Credential.check(&server, &before, &known).await;
+    assert_eq!((tally.lost.len(), tally.unrecorded.len()), (1, 1), "{tally:?}");
 }

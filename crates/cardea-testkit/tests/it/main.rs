@@ -5,5 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod kill; // broken at every numbered point
+mod leases; // credentials that must die
 mod pipeline; // records, refusals, canaries
 mod toy; // one core, two doors
