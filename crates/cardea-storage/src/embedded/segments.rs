@@ -102,6 +102,8 @@ impl Segments {
     /// Reads what is there, cuts what the tree does not know of (the journal has it still), and finishes or undoes a
     /// sealing that was interrupted.
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, size: u64) -> Result<Self, OpenError> {
+        // After a kill, what is seen here may not be durable; a removal below that overtakes a renaming would be a loss.
+        disk.sync_dir(dir).map_err(|e| OpenError::io(dir, e))?;
         let mut opens = Vec::new();
         let mut sealed = Vec::new();
         for name in disk.list(dir).map_err(|e| OpenError::io(dir, e))? {
