@@ -1,4 +1,5 @@
 //! The client against a server that says what its script says.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Not only the tests but what they share.
 
 mod fake;
 
