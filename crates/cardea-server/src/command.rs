@@ -8,9 +8,17 @@ use crate::flags::{Flags, USAGE};
 use crate::telemetry::{self, ServerLog};
 use crate::{Config, Running, StartError, StorageConfig, hardening};
 use cardea_model::SecretText;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A line for the person at the terminal. A terminal that went away must not end the server.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($words)*);
+    }};
+}
 
 /// Runs `cardea server` with the arguments behind that word, until the server is told to stop.
 #[must_use]
@@ -19,7 +27,7 @@ pub fn command(args: &[String]) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("cardea server: {error}");
+            let _ = writeln!(std::io::stderr(), "cardea server: {error}");
             ExitCode::FAILURE
         }
     }
@@ -54,7 +62,7 @@ fn configure(flags: &Flags, environment: Environment<'_>) -> Result<Config, Star
 fn run(args: &[String]) -> Result<bool, StartError> {
     let mut flags = Flags::parse(args)?;
     if flags.help {
-        print!("{USAGE}");
+        say!("{USAGE}");
         return Ok(true);
     }
     let mut config = configure(&flags, &environment)?;
@@ -101,16 +109,16 @@ async fn serve(config: Config, flags: &Flags, log: &ServerLog) -> Result<bool, S
     print_facts(&facts, &urls);
     if flags.dev {
         let keys = development::prepare(&running, &flags.wishes).await?;
-        print!("{}", development::banner(&keys, &address));
+        say!("{}", development::banner(&keys, &address));
         leave_token(flags, &keys);
     } else {
         print_next_steps(&running, &address).await;
     }
-    println!("\n==> Cardea server started! Log data will stream in below:\n");
+    say!("\n==> Cardea server started! Log data will stream in below:\n");
     tracing::info!(addresses = ?urls, "listening");
     signals.follow(&running, flags, log).await;
     tracing::info!("stopping: requests in flight may end, then the server seals");
-    println!("==> Cardea server is stopping");
+    say!("==> Cardea server is stopping");
     tokio::select! {
         clean = running.shutdown() => {
             tracing::info!("stopped");
@@ -127,37 +135,38 @@ struct Facts {
 }
 
 fn print_facts(facts: &Facts, urls: &[String]) {
-    println!("==> Cardea server configuration:\n");
+    say!("==> Cardea server configuration:\n");
     for url in urls {
-        println!("             Listener: {url}");
+        say!("             Listener: {url}");
     }
-    println!("            Log Level: {}", facts.log_level.as_str().to_lowercase());
-    println!("        Memory locked: {}", facts.memory_locked);
-    println!("              Storage: {}", facts.storage);
-    println!("              Version: Cardea {}", env!("CARGO_PKG_VERSION"));
+    say!("            Log Level: {}", facts.log_level.as_str().to_lowercase());
+    say!("        Memory locked: {}", facts.memory_locked);
+    say!("              Storage: {}", facts.storage);
+    say!("              Version: Cardea {}", env!("CARGO_PKG_VERSION"));
 }
 
 /// What a person does next; it depends on what the store holds.
 async fn print_next_steps(running: &Running, address: &str) {
-    println!("\n    $ export VAULT_ADDR='{address}'");
+    say!("\n    $ export VAULT_ADDR='{address}'");
     match running.node.status().await {
         Ok(status) if !status.initialized => {
-            println!("\nThe store is new. Initialise it, and keep what it prints: nobody can show it again.");
-            println!("\n    $ cardea operator init");
-            println!("    $ cardea operator unseal       (as often as the threshold says)");
-            println!("    $ cardea login                 (with the root token)");
+            say!("\nThe store is new. Initialise it, and keep what it prints: nobody can show it again.");
+            say!("\n    $ cardea operator init");
+            say!("    $ cardea operator unseal       (as often as the threshold says)");
+            say!("    $ cardea login                 (with the root token)");
         }
         Ok(status) if status.sealed => {
-            println!("\nThe server is sealed. Unseal it, then log in:");
-            println!(
+            say!("\nThe server is sealed. Unseal it, then log in:");
+            say!(
                 "\n    $ cardea operator unseal       ({} of {} shares)",
-                status.settings.threshold, status.settings.shares
+                status.settings.threshold,
+                status.settings.shares
             );
-            println!("    $ cardea login");
+            say!("    $ cardea login");
         }
         Ok(_) => {
-            println!("\nThe server is unsealed. Log in:");
-            println!("\n    $ cardea login");
+            say!("\nThe server is unsealed. Log in:");
+            say!("\n    $ cardea login");
         }
         Err(error) => tracing::error!(%error, "the state of the seal cannot be read"),
     }

@@ -4,6 +4,7 @@
 use crate::StartError;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::thread::{CapabilitySet, capabilities};
 
 /// Turns core dumps and tracing off, and raises the number of open files to what the owner allows.
 /// What fails is only named: a server without it is weaker, not wrong.
@@ -25,15 +26,25 @@ pub fn harden() -> Vec<String> {
     warnings
 }
 
+/// Least limit of locked memory under which a server may run, in bytes. The limit counts address space, of which thread
+/// stacks and the allocator's arenas reserve gigabytes; one that is reached later ends the process.
+const LOCKED_BYTES_MIN: u64 = 8 << 30;
+
 /// Locks memory as it is used, now and from now on, so that no key reaches a swap device.
 ///
 /// # Errors
-/// The system does not allow it.
+/// The system does not allow it, or would stop allowing it while the server runs.
 pub fn lock_memory() -> Result<(), StartError> {
-    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).map_err(|_| {
+    let refused = || {
         StartError::new(
             "memory cannot be locked: allow it (`ulimit -l unlimited`, LimitMEMLOCK=infinity or CAP_IPC_LOCK), \
              or set disable_mlock = true where swap is off or encrypted",
         )
-    })
+    };
+    let limited = getrlimit(Resource::Memlock).current.is_some_and(|bytes| bytes < LOCKED_BYTES_MIN);
+    let capable = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
+    if limited && !capable {
+        return Err(refused());
+    }
+    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).map_err(|_| refused())
 }
