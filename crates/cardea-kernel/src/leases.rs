@@ -113,6 +113,30 @@ json_record!(TokenEntry, "lease-by-token", 1);
 pub struct PendingEntry {}
 json_record!(PendingEntry, "lease-pending", 1);
 
+/// Stands while a restored backup waits for its operator; gone with the thaw, not with the process.
+#[derive(Serialize, Deserialize)]
+pub struct Freeze {
+    pub since: Timestamp,
+}
+json_record!(Freeze, "lease-freeze", 1);
+
+/// The scope and the name of the one record of its kind.
+const FREEZE: (&str, &str) = ("lease-freeze", "restored");
+
+/// From this commit on nothing is revoked until an operator says so.
+pub fn freeze(txn: &mut Txn, since: Timestamp) -> Result<(), Error> {
+    View::new(txn, &NamespaceId::root(), FREEZE.0).put(FREEZE.1, &Freeze { since })
+}
+
+pub async fn is_frozen(txn: &mut Txn) -> Result<bool, Error> {
+    View::new(txn, &NamespaceId::root(), FREEZE.0).exists::<Freeze>(FREEZE.1).await
+}
+
+/// The operator looked at the restored backup: revocation goes on.
+pub fn thaw(txn: &mut Txn) {
+    View::new(txn, &NamespaceId::root(), FREEZE.0).delete::<Freeze>(FREEZE.1);
+}
+
 fn view<'t>(txn: &'t mut Txn, namespace: &NamespaceId) -> View<'t> {
     View::new(txn, namespace, "leases")
 }

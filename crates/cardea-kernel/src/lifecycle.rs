@@ -13,7 +13,7 @@ use crate::rekey::SEAL_KEY;
 use crate::rewrap::KEYRING_KEY;
 use crate::settings::Settings;
 use crate::tokens::{self, NewToken};
-use crate::{event, pipeline, relearn, revoker, runner, sealed, system};
+use crate::{event, leases, pipeline, relearn, revoker, runner, sealed, system};
 use cardea_audit::checkpoint::{Checkpoint, CheckpointKey, origin};
 use cardea_barrier::{Barrier, ClusterSecret, Keyring, RootKey, SealKind, SealRecord, SealSettings, ShareCollector};
 use cardea_crypto::random::{Randomness, uuid4};
@@ -238,10 +238,20 @@ impl Node {
                 "the store is older than the log size that was witnessed: it was set back or restored; to accept it, unseal with accept_restored (revocation then waits for sys/leases/thaw)",
             ));
         }
-        let active = self.build(root, keyring, restored).await?;
+        let active = self.build(root, keyring).await?;
         let mut txn = active.sealed.txn();
         let now = txn.now().await?;
-        let detail = if restored { "an older store was accepted; revocation is frozen" } else { "" };
+        // Frozen until the operator says otherwise, however often the process ends before that.
+        let frozen = restored || leases::is_frozen(&mut txn).await?;
+        active.frozen.store(frozen, Ordering::Release);
+        if restored {
+            leases::freeze(&mut txn, now)?;
+        }
+        let detail = match (restored, frozen) {
+            (true, _) => "an older store was accepted; revocation is frozen",
+            (false, true) => "revocation is frozen",
+            (false, false) => "",
+        };
         event::append(
             &active,
             &mut txn,
@@ -287,7 +297,7 @@ impl Node {
         Ok(size < remembered.size)
     }
 
-    async fn build(&self, root: RootKey, keyring: Arc<Keyring>, restored: bool) -> Result<Arc<Active>, Error> {
+    async fn build(&self, root: RootKey, keyring: Arc<Keyring>) -> Result<Arc<Active>, Error> {
         let barrier = Arc::new(Barrier::sealed(self.parts.rng.clone()));
         barrier.install(keyring.clone());
         let sealed = SealedStore::new(self.parts.store.clone(), barrier.clone());
@@ -313,7 +323,7 @@ impl Node {
             metrics: parts.metrics.clone(),
             faults: parts.faults.clone(),
             wake: Notify::new(),
-            frozen: restored.into(),
+            frozen: false.into(),
             ending: false.into(),
             stale: false.into(),
             ended: Notify::new(),

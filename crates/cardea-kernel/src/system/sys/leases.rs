@@ -239,7 +239,10 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             cx.warn("Tidy operation successfully started. Any information from the operation will be printed to the server logs.");
             Ok(Extra::after(After::Wake))
         }
-        Op::Thaw => Ok(Extra::after(After::Thaw)),
+        Op::Thaw => {
+            leases::thaw(cx.state.kernel_side());
+            Ok(Extra::after(After::Thaw))
+        }
     }
 }
 
