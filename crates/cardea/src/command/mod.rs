@@ -67,8 +67,11 @@ impl Traits {
 /// Any number of arguments.
 pub const MANY: usize = usize::MAX;
 
+/// A word, what it does, and what it runs.
+type Program = (&'static str, &'static str, fn(Vec<String>) -> ExitCode);
+
 /// Programs of their own behind one word: they read their arguments themselves.
-const PROGRAMS: &[(&str, &str, fn(Vec<String>) -> ExitCode)] =
+const PROGRAMS: &[Program] =
     &[("help", "Shows what a command does", help_program), ("server", "Starts a server", server_program)];
 
 /// The server reads its own flags: `cardea server -help` lists them.
