@@ -60,11 +60,20 @@ impl Connector {
         let config = self.tls.clone().ok_or_else(|| bad("TLS is not set up"))?;
         let name = self.server_name.as_deref().unwrap_or(host).to_owned();
         let name = ServerName::try_from(name).map_err(|_| bad("the server's name is not a host name or an address"))?;
-        let tls = TlsConnector::from(config)
-            .connect(name, tcp)
-            .await
-            .map_err(|e| io::Error::new(e.kind(), format!("tls: {e}")))?;
+        let tls =
+            TlsConnector::from(config).connect(name, tcp).await.map_err(|e| io::Error::new(e.kind(), tls_words(&e)))?;
         Ok(Stream::Tls(Box::new(TokioIo::new(tls))))
+    }
+}
+
+/// A handshake's failure. The most frequent one, plain HTTP behind the port, gets the words that people search for.
+fn tls_words(error: &io::Error) -> String {
+    let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
+            "http: server gave HTTP response to HTTPS client".to_owned()
+        }
+        _ => format!("tls: {error}"),
     }
 }
 

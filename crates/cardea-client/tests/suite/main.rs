@@ -222,3 +222,19 @@ fn a_redirect_never_leaves_tls() {
     assert!(matches!(failure, ClientError::Redirect { .. }), "{failure}");
     assert!(plain.asked().is_empty());
 }
+
+#[test]
+fn plain_http_behind_a_tls_address_is_named() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut hello = [0; 4096];
+        stream.read(&mut hello).and_then(|_| stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")).unwrap();
+    });
+    let tls = TlsOptions { skip_verify: true, ..TlsOptions::default() };
+    let client = Blocking::new(Options { address, tls, retries: 0, ..Options::default() }).unwrap();
+    let text = read(&client, "p").unwrap_err().to_string();
+    assert!(text.ends_with("http: server gave HTTP response to HTTPS client"), "{text}");
+}

@@ -59,13 +59,21 @@ fn find(secret: &Secret, name: &str) -> Option<Value> {
         "lease_id" | "lease_duration" => from(Some(secret.fields()), name),
         "refresh_interval" => from(Some(secret.fields()), "lease_duration"),
         "lease_renewable" => from(Some(secret.fields()), "renewable"),
-        "data" => secret.data().cloned().map(Value::Object),
+        "data" => shown_data(secret).cloned().map(Value::Object),
         _ => match name.strip_prefix("token_meta_") {
             Some(key) => secret.auth().and_then(|auth| auth.get("metadata")?.get(key)).cloned(),
             None => None,
         },
     };
-    own.filter(|value| !value.is_null()).or_else(|| from(secret.data(), name))
+    own.filter(|value| !value.is_null()).or_else(|| from(shown_data(secret), name))
+}
+
+/// The data; for the few routes that answer without an envelope, such as `sys/health`, the body itself.
+fn shown_data(secret: &Secret) -> Option<&Map<String, Value>> {
+    let fields = secret.fields();
+    let is_envelope =
+        ["request_id", "data", "auth", "wrap_info", "errors"].iter().any(|name| fields.contains_key(*name));
+    if is_envelope { secret.data() } else { Some(fields) }
 }
 
 fn rows(secret: &Secret) -> Vec<(String, String)> {
@@ -109,7 +117,7 @@ fn rows(secret: &Secret) -> Vec<(String, String)> {
             row("wrapped_accessor:", text("wrapped_accessor"));
         }
     }
-    for (name, value) in sorted(secret.data()) {
+    for (name, value) in sorted(shown_data(secret)) {
         row(name, field_text(name, value));
     }
     rows

@@ -66,6 +66,14 @@ fn reads_look_as_in_vault() {
             err: "",
         },
         Row {
+            line: "read sys/health",
+            answers: &[("GET /v1/sys/health", 200, r#"{"initialized":true,"sealed":false}"#)],
+            asked: &["GET /v1/sys/health"],
+            code: 0,
+            out: "Key            Value\n---            -----\ninitialized    true\nsealed         false\n",
+            err: "",
+        },
+        Row {
             line: "read -format=raw secret/a",
             answers: &[("GET /v1/secret/a", 200, "as it came")],
             asked: &["GET /v1/secret/a"],

@@ -105,7 +105,7 @@ fn give(call: &Call, session: &Session, routes: &Routes) -> Result<(), Failure> 
         }
         (Some(_), None) => return Err(Failure::usage("Missing nonce value: specify it via the -nonce flag")),
     };
-    let share = input::secret(call, argument, "Unseal Key (share)")?;
+    let share = input::secret(call, argument, "Unseal Key")?;
     let request = Request::put(routes.update, &json!({ "key": share.expose(), "nonce": nonce })).unwrapped();
     let answer = body(session, "Error posting unseal key", &request)?;
     if !answer.get("complete").and_then(Value::as_bool).unwrap_or_default() {

@@ -19,7 +19,7 @@ pub fn unseal(call: &Call) -> Result<(), Failure> {
         ("Error resetting unseal process", json!({ "reset": true }))
     } else {
         let argument = call.arguments().first().map(String::as_str);
-        let share = input::secret(call, argument, "Unseal Key (share)")?;
+        let share = input::secret(call, argument, "Unseal Key")?;
         ("Error unsealing", json!({ "key": share.expose(), "migrate": given.switch("migrate") }))
     };
     let response = session.send(what, &Request::put("sys/unseal", &body).unwrapped())?;
