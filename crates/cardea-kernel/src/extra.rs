@@ -17,7 +17,8 @@ pub struct Extra {
     pub wrap: Option<WrapFacts>,
     /// An unwrapped answer to be given as it was.
     pub replay: Option<Content>,
-    /// The member `id` of the answer is the token that the caller showed: the engine knows only its hash.
+    /// The member `id` of the answer, or the token of its auth part, is the token that the caller showed: the engine
+    /// knows only its hash.
     pub presented_id: bool,
     pub after: Vec<After>,
 }

@@ -52,6 +52,22 @@ pub struct Node {
     tasks: tokio::sync::Mutex<JoinSet<()>>,
 }
 
+/// Counts a request for as long as it lives, also if it panics or is dropped.
+struct InFlight<'m>(&'m Metrics);
+
+impl<'m> InFlight<'m> {
+    fn begin(metrics: &'m Metrics) -> Self {
+        metrics.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(metrics)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What `init` hands out, once.
 pub struct Initialized {
     pub shares: Vec<SecretBytes>,
@@ -109,7 +125,7 @@ impl Node {
     pub async fn answer(self: &Arc<Self>, request: Request) -> Result<Answer, Refusal> {
         let began = Instant::now();
         let metrics = &self.parts.metrics;
-        metrics.in_flight.fetch_add(1, Ordering::Relaxed);
+        let _in_flight = InFlight::begin(metrics);
         let result = match sealed::question(&request) {
             Some(question) => sealed::answer(self, question, request).await,
             None => match self.active() {
@@ -117,7 +133,6 @@ impl Node {
                 None => Err(Refusal::from(Error::new(Cause::Sealed, "Vault is sealed"))),
             },
         };
-        metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
         metrics.handle_request.observe_us(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         result
     }
@@ -180,6 +195,10 @@ impl Node {
         let hashes = Hashes::new(&keyring);
         let minted = tokens::mint(&mut txn, &hashes, &keyring, rng, root_token(now))?;
         txn.commit().await.map_err(commit_error)?;
+        if let Some(witness) = &self.parts.witness {
+            // What a witness remembers of another store says nothing about this one.
+            witness.forget().map_err(|why| Error::unavailable("the witness cannot be written").with_detail(why))?;
+        }
         Ok(Initialized { shares, root_token: minted.text })
     }
 

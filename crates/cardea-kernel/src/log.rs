@@ -35,6 +35,8 @@ pub trait Witness: Send + Sync {
     /// The newest checkpoint's text that was remembered.
     fn last(&self) -> Result<Option<String>, String>;
     fn remember(&self, checkpoint: &str) -> Result<(), String>;
+    /// Forgets everything: a new server begins.
+    fn forget(&self) -> Result<(), String>;
 }
 
 /// Where the follower stands; written with every checkpoint.

@@ -8,10 +8,13 @@ use crate::jobs::{self, Job};
 use crate::relearn;
 use crate::runner::{Progress, commit, unreadable};
 use cardea_barrier::Keyring;
-use cardea_model::{Body, Error, Payload, Timestamp, TtlSeconds};
+use cardea_crypto::mac::sha256;
+use cardea_model::{Body, Error, NamespaceId, Payload, Timestamp, TtlSeconds};
 use cardea_sdk::Outcome;
+use cardea_storage::json_record;
 use cardea_storage::txn::Txn;
-use serde::Serialize;
+use cardea_storage::view::View;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Where the sealed keyring is kept: sealed under the root key, not by the codec.
@@ -120,6 +123,7 @@ async fn end_of_pass(active: &Active, mut txn: Txn, key: &str, job: Job, now: Ti
     let pruned = keyring.pruned(term, Timestamp(now.0.saturating_sub(span_ms)));
     txn.put_plain(KEYRING_KEY, pruned.seal(&active.root, &*active.rng)?);
     jobs::finish(&mut txn, key);
+    last_view(&mut txn).put("last", &LastRewrap { term, seen, rewrapped, pass })?;
     let detail = format!("{seen} records, {rewrapped} data keys rewrapped, {pass} passes");
     event::append(
         active,
@@ -133,6 +137,48 @@ async fn end_of_pass(active: &Active, mut txn: Txn, key: &str, job: Job, now: Ti
     }
     Ok(Progress::More)
 }
+
+/// What the last finished rewrap did.
+#[derive(Serialize, Deserialize)]
+pub struct LastRewrap {
+    term: u32,
+    seen: u64,
+    rewrapped: u64,
+    pass: u32,
+}
+json_record!(LastRewrap, "last-rewrap", 1);
+
+fn last_view(txn: &mut Txn) -> View<'_> {
+    View::new(txn, &NamespaceId::root(), "jobs")
+}
+
+/// A digest over the ciphertexts of all payloads: everything of a sealed record but its wrapped data key. Equal before and
+/// after a rotation, because a rotation changes nothing else.
+pub async fn ciphertext_digest(active: &Active) -> Result<(u64, String), Error> {
+    /// Records read at once.
+    const PAGE: usize = 256;
+    let (mut count, mut digest) = (0u64, [0u8; 32]);
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let page = active.sealed.store().scan(SEALED_PREFIX, after.as_deref(), PAGE).await.map_err(unreadable)?;
+        for (key, found) in &page {
+            let is_payload = key.windows(PAYLOAD_PART.len()).any(|part| part == PAYLOAD_PART);
+            if let (true, Some(tail)) = (is_payload, found.value.get(WRAPPED_HEADER_BYTES..)) {
+                count += 1;
+                digest = sha256(&[&digest, &(key.len() as u64).to_be_bytes(), key, tail]);
+            }
+        }
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE => after = Some(last.clone()),
+            _ => return Ok((count, hex::encode(digest))),
+        }
+    }
+}
+
+/// What precedes nonce and ciphertext in a sealed record: format, term, wrapped data key (cardea-crypto's envelope).
+const WRAPPED_HEADER_BYTES: usize = 1 + 4 + 40;
+/// How keys of payloads are told: their kind stands between slashes.
+const PAYLOAD_PART: &[u8] = b"/payload/";
 
 /// What `sys/rotate/status` answers.
 #[derive(Serialize)]
@@ -150,7 +196,10 @@ pub async fn status(active: &Active, txn: &mut Txn) -> Result<Payload, Error> {
     let job = jobs::find(txn, "rewrap").await?;
     let (running, records_seen, data_keys_rewrapped, pass) = match job {
         Some(Job::Rewrap { seen, rewrapped, pass, .. }) => (true, seen, rewrapped, pass),
-        _ => (false, 0, 0, 0),
+        _ => match last_view(txn).get::<LastRewrap>("last").await? {
+            Some(last) if last.term == keyring.current_term() => (false, last.seen, last.rewrapped, last.pass),
+            _ => (false, 0, 0, 0),
+        },
     };
     Payload::of(&RewrapStatus {
         term: keyring.current_term(),

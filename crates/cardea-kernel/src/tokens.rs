@@ -70,6 +70,9 @@ pub struct Token {
     /// Set by the commit that revokes it.
     #[serde(default)]
     pub revoked: bool,
+    /// Set by the commit that revokes it but not its children: they become orphans.
+    #[serde(default)]
+    pub revoked_alone: bool,
     /// Whether it carries a wrapped answer and can do nothing else.
     #[serde(default)]
     pub wrapping: bool,
@@ -97,7 +100,7 @@ impl Token {
     /// Whether it may be used at `now`, its ancestors aside.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
-        !self.revoked && self.expires.is_none_or(|end| end > now) && self.uses_left != Some(0)
+        !self.revoked && !self.revoked_alone && self.expires.is_none_or(|end| end > now) && self.uses_left != Some(0)
     }
 
     #[must_use]
@@ -208,6 +211,7 @@ pub fn mint(
         role: new.role,
         login: new.login,
         revoked: false,
+        revoked_alone: false,
         wrapping: new.wrapping,
     };
     if kind == TokenKind::Batch {
@@ -372,10 +376,12 @@ pub async fn extend(
 pub async fn revoke(txn: &mut Txn, namespace: &NamespaceId, id: &str, keep_children: bool) -> Result<(), Error> {
     let mut view = view(txn, namespace);
     let Some(mut token) = view.get::<Token>(id).await? else { return Ok(()) };
-    if !keep_children {
+    if keep_children {
+        token.revoked_alone = true;
+    } else {
         token.revoked = true;
-        view.put(id, &token)?;
     }
+    view.put(id, &token)?;
     jobs::enqueue(txn, &jobs::Job::RevokeToken { namespace: namespace.clone(), token: id.to_owned(), keep_children })
 }
 

@@ -63,6 +63,10 @@ impl Witness for FileWitness {
     fn remember(&self, checkpoint: &str) -> Result<(), String> {
         self.write(checkpoint).map_err(|error| format!("the witness file cannot be written: {}", error.kind()))
     }
+
+    fn forget(&self) -> Result<(), String> {
+        self.remember("")
+    }
 }
 
 #[cfg(test)]

@@ -170,6 +170,10 @@ impl Witness for MemoryWitness {
         *self.0.lock().unwrap() = Some(checkpoint.to_owned());
         Ok(())
     }
+    fn forget(&self) -> Result<(), String> {
+        *self.0.lock().unwrap() = None;
+        Ok(())
+    }
 }
 
 /// The source itself counts and breaks its calls; what lies around them never does.

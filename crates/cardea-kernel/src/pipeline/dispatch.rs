@@ -302,6 +302,9 @@ pub(super) fn shape_and_wrap(
     if let (true, Some(token), Body::Object(payload)) = (content.presented_id, &pending.presented, &content.body) {
         content.body = Body::Object(with_id(payload, token)?);
     }
+    if let (true, Some(token), Some(auth)) = (content.presented_id, &pending.presented, &mut content.auth) {
+        auth.client_token = token.duplicate();
+    }
     let Some(ttl) = pending.wrap_ttl else { return Ok(()) };
     wrap(active, pending, txn, content, ttl)
 }

@@ -252,7 +252,7 @@ struct Found {
     text: SecretText,
 }
 
-/// The text of the caller's own token. The pipeline keeps only its hash, so there is none to show.
+/// The text of the caller's own token: empty here, filled in by the pipeline, which alone still has it (`presented_id`).
 fn own_text(_cx: &Context<'_>) -> SecretText {
     SecretText::default()
 }
@@ -531,10 +531,11 @@ async fn extend(
     }
     tokens::extend(cx.state.kernel_side(), &namespace, &token.id, until, now, today.login).await?;
     let added = identity_policies(cx, &namespace, token.entity.as_ref()).await?;
+    let presented_id = matches!(which, Which::Own);
     let renewed = Token { expires: Some(until), last_renewal: Some(now), ..token.clone() };
     let accessor = renewed.accessor.clone();
     let minted = Minted { text: found.text, accessor, token: renewed, kind: TokenKind::Service };
-    Ok(Extra::with(Body::Empty, Extra { auth: Some(grant(minted, added, now)), ..Extra::default() }))
+    Ok(Extra::with(Body::Empty, Extra { auth: Some(grant(minted, added, now)), presented_id, ..Extra::default() }))
 }
 
 /// Revokes. A token that is not known is gone already: that is what was asked for, and no answer says which it was.

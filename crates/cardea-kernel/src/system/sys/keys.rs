@@ -17,6 +17,7 @@ pub enum Op {
     Seal,
     Rotate,
     RotateStatus,
+    Digest,
     KeyStatus,
     RekeyStatus,
     RekeyBegin { shares: i64, threshold: i64 },
@@ -55,6 +56,9 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
             .help("Newer name of rotate."),
         Route::read("rotate-status", "rotate/status", |p| Bound::plain(p, SysOp::Keys(Op::RotateStatus)))
             .help("Progress of the rewrap after a rotation."),
+        Route::read("rotate-digest", "rotate/digest", |p| Bound::plain(p, SysOp::Keys(Op::Digest)))
+            .access(Access::Sudo)
+            .help("A digest over the ciphertexts of all payloads: the same before and after a rotation."),
         Route::read("key-status", "key-status", |p| Bound::plain(p, SysOp::Keys(Op::KeyStatus)))
             .envelope(Envelope::Flattened)
             .help("Term of the current key-encryption key and since when it is in use."),
@@ -135,6 +139,15 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
         Op::Seal => Ok(Extra::after(After::Seal)),
         Op::Rotate => rewrap::rotate(active, cx.state.kernel_side(), now).await,
         Op::RotateStatus => Ok(Done::body(Body::Object(rewrap::status(active, cx.state.kernel_side()).await?))),
+        Op::Digest => {
+            #[derive(Serialize)]
+            struct Answer {
+                payloads: u64,
+                sha256: String,
+            }
+            let (payloads, sha256) = rewrap::ciphertext_digest(active).await?;
+            Done::object(&Answer { payloads, sha256 })
+        }
         Op::KeyStatus => {
             #[derive(Serialize)]
             struct Answer {

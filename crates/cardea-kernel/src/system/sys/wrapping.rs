@@ -89,6 +89,9 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             };
             // With a TTL in the header the pipeline would wrap this answer; the object itself is what is wanted.
             let ttl = cx.wrap_ttl.unwrap_or(TtlSeconds(WRAP_TTL_S_DEFAULT));
+            if ttl.0 > active.settings.max_ttl_s {
+                return Err(Error::invalid("the wrapping TTL is longer than the system's maximum"));
+            }
             let (facts, _) = wrapping::wrap(cx.state.kernel_side(), &at, ttl, "sys/wrapping/wrap", None, content)?;
             Ok(Extra::with(Body::Empty, Extra { wrap: Some(facts), ..Extra::default() }))
         }
