@@ -1,4 +1,4 @@
-//! The aims of the project beside what a run measured: met, missed, or not measured, never rounded in our favor.
+//! The aims of the project beside what a run measured: met, missed, doubtful or not measured, never rounded in our favor.
 //! The aims are data; a figure that a run did not take is never guessed.
 
 use crate::{
@@ -18,7 +18,9 @@ pub enum Verdict {
     Met,
     /// Not reached.
     Missed,
-    /// This run cannot say.
+    /// There is a figure, and the run itself says why it proves nothing.
+    Doubtful,
+    /// This run has no figure.
     NotMeasured,
 }
 
@@ -100,7 +102,7 @@ const AIMS: [Aim; 8] = [
     },
 ];
 
-/// Aims that no load from outside can measure, with where they are measured.
+/// Aims that no load from outside can measure; `scale` does.
 const ELSEWHERE: [&str; 2] = [
     "memory below 100 MiB with 100,000 secrets and 1,000,000 leases",
     "100,000 leases expiring in a minute leave the p99 of reads within twice its rest value",
@@ -120,15 +122,21 @@ pub fn judge(report: &Report) -> Vec<Judged> {
             Bound::AtLeast(bound) => figure >= bound,
             Bound::AtMost(bound) => figure <= bound,
         };
+        let doubtful = aim.unit.contains("sync") && report.sync_is_doubtful();
+        let verdict = match (doubtful, met) {
+            (true, _) => Verdict::Doubtful,
+            (false, true) => Verdict::Met,
+            (false, false) => Verdict::Missed,
+        };
         let mut measured = format!("{figure:.3} {}", aim.unit);
         if let Some(note) = note_of(report, aim) {
             measured += &format!(" ({note})");
         }
-        Judged { aim: aim.text, measured, verdict: if met { Verdict::Met } else { Verdict::Missed } }
+        Judged { aim: aim.text, measured, verdict }
     });
     let elsewhere = ELSEWHERE.iter().map(|aim| Judged {
         aim,
-        measured: "needs leases loaded through the kernel".into(),
+        measured: "by `cardea-bench scale`, which loads leases through the kernel".into(),
         verdict: Verdict::NotMeasured,
     });
     measured.chain(elsewhere).collect()
@@ -149,6 +157,7 @@ pub fn text(report: &Report) -> String {
         let verdict = match judged.verdict {
             Verdict::Met => "met",
             Verdict::Missed => "MISSED",
+            Verdict::Doubtful => "doubtful",
             Verdict::NotMeasured => "not measured",
         };
         out += &format!("{verdict:<12}  {}: {}\n", judged.aim, judged.measured);

@@ -35,8 +35,18 @@ const FEWEST_SYNCS: usize = 20;
 /// Bytes written before each sync: the size of the value a KV write carries.
 const SYNC_BYTES: usize = 1024;
 
-/// Median time, in microseconds, of appending 1 KiB to a file in `directory` and making it durable (fdatasync).
-pub fn sync_us(directory: &Path) -> Result<f64, BenchError> {
+/// Times, in microseconds, of appending 1 KiB to a file and making it durable (fdatasync).
+#[derive(Debug, Clone, Copy)]
+pub struct SyncTime {
+    /// The median: "one sync" of every ratio.
+    pub median_us: f64,
+    /// The fastest tenth ends here. Far below the median it says that something else was in the way: a median taken on a
+    /// busy machine is a time slice of its scheduler and not the disk's.
+    pub fast_us: f64,
+}
+
+/// Measures one sync in `directory`.
+pub fn sync_time(directory: &Path) -> Result<SyncTime, BenchError> {
     let io = |source| BenchError::Io { what: "measuring a sync of the disk", source };
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(io)?;
     let block = [0x5a; SYNC_BYTES];
@@ -48,7 +58,12 @@ pub fn sync_us(directory: &Path) -> Result<f64, BenchError> {
         took.push(before.elapsed().as_secs_f64() * 1e6);
     }
     took.sort_by(f64::total_cmp);
-    Ok(took[took.len() / 2])
+    Ok(SyncTime { median_us: took[took.len() / 2], fast_us: took[took.len() / 10] })
+}
+
+/// The median of one sync in `directory`, in microseconds.
+pub fn sync_us(directory: &Path) -> Result<f64, BenchError> {
+    sync_time(directory).map(|sync| sync.median_us)
 }
 
 /// A running bare server; it ends with this value.

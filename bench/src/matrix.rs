@@ -12,7 +12,7 @@ use std::{
 use crate::{
     api::Admin,
     error::BenchError,
-    limits::{BareServer, sync_us},
+    limits::{BareServer, sync_time},
     load::{self, DRAIN, LoadPlan, Pace, Tally, Witness},
     process::{Cpus, cpu_time, rss_anon_bytes},
     report::{Report, Sample},
@@ -83,8 +83,10 @@ pub fn run(plan: &MatrixPlan, targets: &mut [Target], report: &mut Report) -> Re
         _ => None,
     };
     for round in 1..=plan.rounds {
-        let sync_us = plan.sync_folder.as_deref().map(sync_us).transpose()?;
+        let sync = plan.sync_folder.as_deref().map(sync_time).transpose()?;
+        let sync_us = sync.map(|sync| sync.median_us);
         report.sync_us.extend(sync_us);
+        report.sync_fast_us.extend(sync.map(|sync| sync.fast_us));
         for &connections in &plan.connections {
             let mut bare_ops_per_s = None;
             if let Some((server, endpoint, script)) = &bare {

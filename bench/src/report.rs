@@ -8,6 +8,9 @@ use crate::{process::Machine, script::Kind};
 /// Above this share of its processors the generator itself may be what was measured.
 pub const GENERATOR_SHARE_LIMIT: f64 = 0.70;
 
+/// A median sync this many times the fastest tenth was not the disk's doing.
+const SYNC_RATIO_LIMIT: f64 = 3.0;
+
 /// Everything a run found; also the form of the JSON file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Report {
@@ -17,6 +20,8 @@ pub struct Report {
     pub settings: Vec<(String, String)>,
     /// Median of one 1 KiB append and fdatasync in each round, in microseconds.
     pub sync_us: Vec<f64>,
+    /// Where the fastest tenth of those ends, in each round, in microseconds.
+    pub sync_fast_us: Vec<f64>,
     /// One row an operation, server, number of connections and pace.
     pub rows: Vec<Row>,
     /// What was measured outside the matrix.
@@ -183,6 +188,11 @@ impl Report {
         }
     }
 
+    /// The time of one sync cannot be relied upon: in some round the median was far above the fastest tenth.
+    pub fn sync_is_doubtful(&self) -> bool {
+        self.sync_us.iter().zip(&self.sync_fast_us).any(|(median, fast)| *median > fast * SYNC_RATIO_LIMIT)
+    }
+
     /// Every answer was right.
     pub fn is_clean(&self) -> bool {
         self.rows.iter().all(|row| row.faults() == 0)
@@ -195,6 +205,13 @@ impl Report {
                 "the load average was {:.1} on {} cores before the start: the machine was not quiet",
                 self.machine.load_average, self.machine.cores
             ));
+        }
+        if self.sync_is_doubtful() {
+            self.warnings.push(
+                "a sync took more than three times what the fastest tenth took: the machine or its disk was busy with \
+                 something else, and every figure in syncs is flattered"
+                    .into(),
+            );
         }
         for row in &self.rows {
             if row.generator_was_busy() {
@@ -236,7 +253,11 @@ impl Report {
         }
         if let Some(sync_us) = median(self.sync_us.iter().copied()) {
             let each: Vec<String> = self.sync_us.iter().map(|us| format!("{us:.0}")).collect();
-            out += &format!("one sync    {sync_us:.0} us (append 1 KiB + fdatasync; rounds: {})\n", each.join(", "));
+            let fast_us = median(self.sync_fast_us.iter().copied()).unwrap_or(0.0);
+            out += &format!(
+                "one sync    {sync_us:.0} us, fastest tenth {fast_us:.0} us (append 1 KiB + fdatasync; rounds: {})\n",
+                each.join(", ")
+            );
         }
         out += "\n";
         out += &table(&self.rows);

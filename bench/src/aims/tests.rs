@@ -38,6 +38,17 @@ fn verdicts() {
 }
 
 #[test]
+fn a_doubtful_sync_proves_nothing() {
+    let mut report = report(45_000.0, 10_000.0, 2_500.0, 7_000.0, 2_000.0);
+    (report.sync_us, report.sync_fast_us) = (vec![1000.0, 1000.0], vec![900.0, 300.0]);
+    let doubtful: Vec<bool> = judge(&report).iter().map(|judged| judged.verdict == Verdict::Doubtful).collect();
+    assert_eq!(doubtful, [false, false, true, true, true, false, false, false, false, false]);
+    report.judge();
+    assert!(report.warnings[0].contains("a sync took more than"));
+    assert!(text(&report).contains("doubtful"));
+}
+
+#[test]
 fn extras_count_for_the_durable_server_only() {
     let mut report = Report::default();
     let extra = |target: &str, name, value| Extra { target: target.into(), name, value, note: "1000 secrets".into() };
