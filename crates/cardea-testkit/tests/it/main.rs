@@ -4,7 +4,13 @@
 // A test says by panicking that something is wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod approle; // programs that log in
+mod keys; // what opens the server
 mod kill; // broken at every numbered point
 mod leases; // credentials that must die
+mod mounts; // which engine answers where
 mod pipeline; // records, refusals, canaries
+mod policies; // what callers may do
+mod tokens; // what callers show
 mod toy; // one core, two doors
+mod wrapping; // answers for one reader

@@ -1,0 +1,130 @@
+//! Mounts: made, tuned, moved, removed with everything that hangs on them.
+
+use cardea_testkit::{Mode, TestServer};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_mount_is_made_tuned_and_found_again() {
+    let mut server = TestServer::start().await;
+    let root = server.root().to_owned();
+    let made = json!({ "type": "kv", "description": "for teams", "options": { "version": "2" }, "config": { "default_lease_ttl": "1h", "max_lease_ttl": "2h" } });
+    server.post("sys/mounts/team/kv", &root, made).await.expect(204);
+    server.post("sys/mounts/team/kv/tune", &root, json!({ "max_lease_ttl": "3h", "description": "tuned" })).await.expect(204);
+    for _ in 0..2 {
+        let all = server.get("sys/mounts", &root).await.expect(200);
+        assert_eq!(all.at("/data/team~1kv~1/description"), &json!("tuned"));
+        assert_eq!(all.at("/team~1kv~1/type"), &json!("kv"), "repeated at the top");
+        let tuned = server.get("sys/mounts/team/kv/tune", &root).await.expect(200);
+        assert_eq!((tuned.number_at("/data/default_lease_ttl"), tuned.number_at("/data/max_lease_ttl")), (3600, 10_800));
+        server.restart().await;
+    }
+    let all = server.get("sys/mounts", &root).await.ok();
+    for path in ["sys/", "identity/", "cubbyhole/", "team/kv/"] {
+        assert!(all.data()[path]["accessor"].is_string(), "{path}");
+    }
+    for (path, body) in [
+        ("team", json!({ "type": "kv", "options": { "version": "2" } })),
+        ("team/kv", json!({ "type": "kv", "options": { "version": "2" } })),
+        ("team/kv/below", json!({ "type": "kv", "options": { "version": "2" } })),
+        ("sys/x", json!({ "type": "kv", "options": { "version": "2" } })),
+        ("cubbyhole", json!({ "type": "kv", "options": { "version": "2" } })),
+        ("new", json!({ "type": "none" })),
+        ("new", json!({})),
+        ("new", json!({ "type": "kv", "options": { "version": "1" } })),
+        ("star*", json!({ "type": "kv", "options": { "version": "2" } })),
+    ] {
+        server.post(&format!("sys/mounts/{path}"), &root, body.clone()).await.expect(400);
+    }
+    assert!(server.post("sys/mounts/team/kv/tune", &root, json!({ "default_lease_ttl": "4h" })).await.status >= 400);
+    server.delete("sys/mounts/sys", &root).await.expect(400);
+}
+
+#[tokio::test]
+async fn a_removed_mount_takes_its_credentials_and_records_with_it() {
+    let mut server = TestServer::start().await;
+    let root = server.root().to_owned();
+    server.mount("syn", "synthetic").await;
+    server.mount("secret", "kv").await;
+    for n in 0..30 {
+        server.get("syn/creds/a?ttl=7200", &root).await.ok();
+        for version in 0..5 {
+            server.post(&format!("secret/data/{n}"), &root, json!({ "data": { "v": version } })).await.ok();
+        }
+    }
+    let uuids: Vec<String> = ["syn~1", "secret~1"].iter().map(|path| path.to_owned().to_owned()).collect();
+    let all = server.get("sys/mounts", &root).await.ok();
+    let uuids: Vec<String> = uuids.iter().map(|path| all.text_at(&format!("/data/{path}/uuid"))).collect();
+    server.source().set_mode(Mode::Down);
+    server.delete("sys/mounts/syn", &root).await.expect(204);
+    server.delete("sys/mounts/secret", &root).await.expect(204);
+    server.get("syn/creds/a", &root).await.expect(404);
+    server.get("secret/data/1", &root).await.expect(404);
+    // While the source is down, its leases stay; the other mount does not wait for them.
+    for _ in 0..40 {
+        server.round().await;
+    }
+    assert_eq!(server.source().user_count(), 30);
+    assert_eq!(server.get("sys/leases/count", &root).await.ok().number_at("/data/lease_count"), 30);
+    server.restart().await;
+    server.get("syn/creds/a", &root).await.expect(404);
+    server.source().set_mode(Mode::Up);
+    server.advance(120);
+    server.settle().await;
+    assert_eq!(server.source().user_count(), 0);
+    assert_eq!(server.get("sys/leases/count", &root).await.ok().number_at("/data/lease_count"), 0);
+    for uuid in uuids {
+        let prefix = format!("root/{uuid}/");
+        let left = server.active().sealed.txn().keys(prefix.as_bytes(), None, 100).await.unwrap();
+        assert!(left.is_empty(), "{} records of a removed mount are left", left.len());
+    }
+    // The path is free again, and nothing of before shows through.
+    server.mount("secret", "kv").await;
+    server.get("secret/data/1", &root).await.expect(404);
+    server.delete("sys/mounts/never-was", &root).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_mount_moves_with_what_it_keeps() {
+    let mut server = TestServer::start().await;
+    let root = server.root().to_owned();
+    server.mount("secret", "kv").await;
+    server.mount("syn", "synthetic").await;
+    server.post("secret/data/a", &root, json!({ "data": { "k": "v" } })).await.ok();
+    server.policy("new", r#"path "moved/data/a" { capabilities = ["read"] }"#).await;
+    let token = server.token(&["new"]).await;
+    server.get("moved/data/a", &token).await.expect(404);
+    server.post("sys/remount", &root, json!({ "from": "secret", "to": "moved" })).await.ok();
+    for _ in 0..2 {
+        assert_eq!(server.get("moved/data/a", &token).await.ok().at("/data/data/k"), &json!("v"));
+        server.get("secret/data/a", &root).await.expect(404);
+        server.restart().await;
+    }
+    // Not over another, not under the system, not while leases know it by its path.
+    for to in ["syn", "sys/x", "auth/x", "moved"] {
+        server.post("sys/remount", &root, json!({ "from": "moved", "to": to })).await.expect(400);
+    }
+    server.get("syn/creds/a", &root).await.ok();
+    server.post("sys/remount", &root, json!({ "from": "syn", "to": "syn2" })).await.expect(400);
+}
+
+#[tokio::test]
+async fn only_who_can_reach_a_mount_sees_it() {
+    let server = TestServer::start().await;
+    server.mount("secret", "kv").await;
+    server.mount("other", "kv").await;
+    server.post("sys/auth/approle", server.root(), json!({ "type": "approle", "config": { "listing_visibility": "unauth" } })).await.ok();
+    server.policy("reader", r#"path "secret/data/team/*" { capabilities = ["read"] }"#).await;
+    let token = server.token(&["reader"]).await;
+    let seen = server.get("sys/internal/ui/mounts/secret/data/team/x", &token).await.expect(200);
+    assert_eq!(seen.text_at("/data/path"), "secret/");
+    assert_eq!(seen.at("/data/options/version"), &json!("2"));
+    let hidden = server.get("sys/internal/ui/mounts/other/x", &token).await.expect(403);
+    let nowhere = server.get("sys/internal/ui/mounts/nowhere/x", &token).await.expect(403);
+    assert_eq!(hidden.text, nowhere.text);
+    server.get("sys/internal/ui/mounts/secret/x", "").await.expect(403);
+    let open = server.get("sys/internal/ui/mounts", "").await.expect(200);
+    assert_eq!(open.at("/data/secret"), &json!({}));
+    assert!(open.data()["auth"]["approle/"].is_object());
+    let mine = server.get("sys/internal/ui/mounts", &token).await.expect(200);
+    assert!(mine.data()["secret"]["secret/"].is_object() && mine.data()["secret"]["other/"].is_null());
+}
