@@ -34,6 +34,11 @@ pub enum Command {
     Local(Box<LocalArgs>),
     /// Print the project's aims beside the figures of a JSON file that `run` or `local` wrote.
     Aims(AimsArgs),
+    /// Fill a store with secrets and leases, and measure start, memory, and reads while many leases end at once.
+    Scale(ScaleArgs),
+    /// The server that `scale` measures: serves a store, and answers questions on its standard input until that ends.
+    #[command(hide = true)]
+    ScaleServe(ScaleServeArgs),
     /// The limit: answers every request with the same bytes until its standard input ends.
     BareServer(BareArgs),
 }
@@ -125,6 +130,46 @@ pub struct BareArgs {
     /// Their content type.
     #[arg(long, default_value = "application/json")]
     pub content_type: String,
+}
+
+/// Flags of `scale`.
+#[derive(Args, Clone)]
+pub struct ScaleArgs {
+    /// Folder on the disk that is to be measured; the store is made in a folder of its own there, and removed.
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// Secrets of 1 KiB, written by requests.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub secrets: u64,
+    /// Leases, announced and activated through the kernel; those of the storm are among them.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub leases: u64,
+    /// Leases that end within one window.
+    #[arg(long, default_value_t = 100_000)]
+    pub storm: u64,
+    /// Seconds over which the storm's ends are spread, and for which reads are measured at rest and during the storm.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub window: u64,
+    /// KV reads a second, open loop, at rest and during the storm.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: u32,
+    /// Random KV reads before the memory after reads is read.
+    #[arg(long, default_value_t = 10_000)]
+    pub reads: u64,
+    /// Connections of the reads.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    pub connections: u16,
+    /// Gives the generator the last processor and the server the rest, instead of all to both.
+    #[arg(long)]
+    pub pin: bool,
+}
+
+/// Flags of `scale-serve`.
+#[derive(Args)]
+pub struct ScaleServeArgs {
+    /// Folder of the store.
+    #[arg(long)]
+    pub dir: PathBuf,
 }
 
 /// Closed loop, open loop, or one after the other.

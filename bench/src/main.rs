@@ -13,6 +13,7 @@ mod local;
 mod matrix;
 mod process;
 mod report;
+mod scale;
 mod script;
 mod subject;
 mod wire;
@@ -50,6 +51,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Local(args) => local(&args),
         Command::Aims(args) => print_aims(&args).map(|()| true),
+        Command::Scale(args) => scale::run(&args),
+        Command::ScaleServe(args) => scale::serve(&args.dir).map(|()| true),
         Command::BareServer(args) => limits::bare_server(&args.body_file, &args.content_type).map(|()| true),
     };
     match result {
