@@ -151,7 +151,12 @@ async fn settle_action(active: &Active, mut resolved: Resolved) -> Result<Resolv
                 *existed = Some(found);
                 resolved.action = if found { Action::Update } else { Action::Create };
             }
-            Err(error) => return Err(Refusal { request_id: Some(resolved.from.id), error, warnings: Vec::new() }),
+            // The store does not answer: there is nothing to decide by, and nowhere to write.
+            Err(error) if matches!(error.cause, Cause::Unavailable | Cause::Internal) => {
+                return Err(Refusal { request_id: Some(resolved.from.id), error, warnings: Vec::new() });
+            }
+            // What the engine says is told only to those who are allowed to know, like every other error of a route.
+            Err(error) => resolved.what = What::Nothing { error, facts: Some(facts) },
         }
     }
     Ok(resolved)

@@ -15,8 +15,8 @@ use cardea_model::{Error, SecretText, TtlSeconds};
 use cardea_sdk::erased::{AnyEngine, Erased};
 use cardea_sdk::external::{External, Revoker};
 use cardea_sdk::route::Route;
-use std::sync::Arc;
 use cardea_sdk::{Context, Done, Effect, Engine, ExternalError, Lease, Outcome, OutsideContext};
+use std::sync::Arc;
 
 /// The engine; one value for one source.
 pub struct Synthetic(pub FakeSource);

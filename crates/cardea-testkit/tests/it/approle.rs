@@ -17,7 +17,8 @@ async fn server() -> TestServer {
 }
 
 async fn secret_id(server: &TestServer, role: &str, fields: Value) -> (String, String) {
-    let role_id = server.get(&format!("auth/approle/role/{role}/role-id"), server.root()).await.ok().text_at("/data/role_id");
+    let role_id =
+        server.get(&format!("auth/approle/role/{role}/role-id"), server.root()).await.ok().text_at("/data/role_id");
     let made = server.post(&format!("auth/approle/role/{role}/secret-id"), server.root(), fields).await.ok();
     (role_id, made.text_at("/data/secret_id"))
 }
@@ -25,7 +26,9 @@ async fn secret_id(server: &TestServer, role: &str, fields: Value) -> (String, S
 #[tokio::test]
 async fn a_service_logs_in_and_reads_what_is_its_own() {
     let server = server().await;
-    let ids = server.approle("payments", json!({ "token_policies": "payments", "token_ttl": "20m", "token_max_ttl": "1h" })).await;
+    let ids = server
+        .approle("payments", json!({ "token_policies": "payments", "token_ttl": "20m", "token_max_ttl": "1h" }))
+        .await;
     let login = server.login(&ids).await.expect(200);
     assert_eq!(login.at("/auth/policies"), &json!(["default", "payments"]));
     assert_eq!(login.number_at("/auth/lease_duration"), 1200);
@@ -55,7 +58,8 @@ async fn a_service_logs_in_and_reads_what_is_its_own() {
 async fn a_login_that_fails_says_one_thing() {
     let server = server().await;
     let ids = server.approle("payments", json!({ "token_policies": "payments", "secret_id_num_uses": 1 })).await;
-    let bound = server.approle("bound", json!({ "token_policies": "payments", "secret_id_bound_cidrs": "10.0.0.0/8" })).await;
+    let bound =
+        server.approle("bound", json!({ "token_policies": "payments", "secret_id_bound_cidrs": "10.0.0.0/8" })).await;
     let expired = {
         server.approle("short", json!({ "token_policies": "payments", "secret_id_ttl": "60s" })).await;
         let ids = secret_id(&server, "short", json!({})).await;
@@ -83,7 +87,13 @@ async fn a_login_that_fails_says_one_thing() {
         assert!(record.outcome.unwrap().cause.is_some(), "{case} is recorded as a success");
     }
     assert_eq!(bodies.len(), 1, "the cause can be told: {bodies:?}");
-    server.call("POST", LOGIN).json(&json!({ "role_id": bound.0, "secret_id": bound.1 })).from([10, 9, 9, 9]).send().await.expect(200);
+    server
+        .call("POST", LOGIN)
+        .json(&json!({ "role_id": bound.0, "secret_id": bound.1 }))
+        .from([10, 9, 9, 9])
+        .send()
+        .await
+        .expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -123,14 +133,31 @@ async fn a_role_says_what_its_tokens_are() {
     }
     let bare = login(json!({ "token_policies": "payments", "token_no_default_policy": true })).await;
     assert_eq!(bare.at("/auth/policies"), &json!(["payments"]));
-    let bound = login(json!({ "token_policies": "payments", "token_bound_cidrs": "127.0.0.1/32" })).await.client_token();
+    let bound =
+        login(json!({ "token_policies": "payments", "token_bound_cidrs": "127.0.0.1/32" })).await.client_token();
     server.get("secret/data/payments/key", &bound).await.expect(200);
     server.call("GET", "secret/data/payments/key").token(&bound).from([10, 0, 0, 1]).send().await.expect(403);
-    let capped = login(json!({ "token_policies": "payments", "token_ttl": "60s", "token_explicit_max_ttl": "90s" })).await.client_token();
+    let capped = login(json!({ "token_policies": "payments", "token_ttl": "60s", "token_explicit_max_ttl": "90s" }))
+        .await
+        .client_token();
     server.advance(50);
-    assert_eq!(server.post("auth/token/renew-self", &capped, json!({ "increment": "1h" })).await.ok().number_at("/auth/lease_duration"), 40);
+    assert_eq!(
+        server
+            .post("auth/token/renew-self", &capped, json!({ "increment": "1h" }))
+            .await
+            .ok()
+            .number_at("/auth/lease_duration"),
+        40
+    );
     // Without a secret id, if the role is bound by something else.
-    server.post("auth/approle/role/open", server.root(), json!({ "bind_secret_id": false, "token_policies": "payments", "token_bound_cidrs": "127.0.0.1" })).await.ok();
+    server
+        .post(
+            "auth/approle/role/open",
+            server.root(),
+            json!({ "bind_secret_id": false, "token_policies": "payments", "token_bound_cidrs": "127.0.0.1" }),
+        )
+        .await
+        .ok();
     let role_id = server.get("auth/approle/role/open/role-id", server.root()).await.ok().text_at("/data/role_id");
     server.post(LOGIN, "", json!({ "role_id": role_id })).await.expect(200);
 }
@@ -139,7 +166,10 @@ async fn a_role_says_what_its_tokens_are() {
 async fn a_mount_s_settings_hold_for_its_logins() {
     let server = server().await;
     let ids = server.approle("r", json!({ "token_policies": "payments" })).await;
-    server.post("sys/auth/approle/tune", server.root(), json!({ "default_lease_ttl": "10m", "max_lease_ttl": "15m" })).await.ok();
+    server
+        .post("sys/auth/approle/tune", server.root(), json!({ "default_lease_ttl": "10m", "max_lease_ttl": "15m" }))
+        .await
+        .ok();
     let login = server.login(&ids).await.ok();
     assert_eq!(login.number_at("/auth/lease_duration"), 600);
     server.advance(500);

@@ -327,10 +327,16 @@ impl Scenario {
             }
             Self::RootRotation => {
                 let made = server.get("database/creds/app", root).await;
-                tally.check(lost, made.is_success(), format!("the connection does not open any more: {}", made.errors()));
-                let changed = server.source().users().get("cardea").map(|user| user.password != "initial-root-password");
+                tally.check(
+                    lost,
+                    made.is_success(),
+                    format!("the connection does not open any more: {}", made.errors()),
+                );
+                let changed =
+                    server.source().users().get("cardea").map(|user| user.password != "initial-root-password");
                 tally.check(lost, changed == Some(true) || !known.rotated, "a rotation that was acknowledged");
-                let intents = log.iter().filter(|r| r.kind == Kind::Intent && path_of(r) == "database/rotate-root/app").count();
+                let intents =
+                    log.iter().filter(|r| r.kind == Kind::Intent && path_of(r) == "database/rotate-root/app").count();
                 tally.check(unrecorded, changed != Some(true) || intents > 0, "a new root password without an intent");
             }
             Self::DecidedChange => {

@@ -40,7 +40,13 @@ async fn a_credential_lives_as_long_as_its_lease() {
     server.post("sys/leases/lookup", root, json!({ "lease_id": lease })).await.expect(400);
     server.post("sys/leases/renew", root, json!({ "lease_id": lease })).await.expect(400);
     assert_eq!(server.get("sys/leases/count", root).await.ok().number_at("/data/lease_count"), 0);
-    let ends: Vec<_> = server.log().await.into_iter().filter_map(|record| record.event).map(|event| event.what.as_str().to_owned()).collect();
+    let ends: Vec<_> = server
+        .log()
+        .await
+        .into_iter()
+        .filter_map(|record| record.event)
+        .map(|event| event.what.as_str().to_owned())
+        .collect();
     assert!(ends.ends_with(&["lease.revoke".to_owned(), "lease.revoked".to_owned()]), "{ends:?}");
 }
 
@@ -68,7 +74,9 @@ async fn no_renewal_goes_beyond_the_maximum_and_zero_is_not_for_ever() {
     assert_eq!(server.source().user_count(), 0);
     // What a mount says caps what a request asks; what nobody says is the default.
     server.post("sys/mounts/syn/tune", root, json!({ "default_lease_ttl": "30s", "max_lease_ttl": "90s" })).await.ok();
-    for (query, seconds) in [("", 30), ("?ttl=80", 80), ("?ttl=500", 90), ("?ttl=0", 30), ("?max_ttl=20", 20), ("?ttl=99&max_ttl=20", 20)] {
+    for (query, seconds) in
+        [("", 30), ("?ttl=80", 80), ("?ttl=500", 90), ("?ttl=0", 30), ("?max_ttl=20", 20), ("?ttl=99&max_ttl=20", 20)]
+    {
         let made = server.get(&format!("syn/creds/a{query}"), root).await.ok();
         assert_eq!(made.number_at("/lease_duration"), seconds, "{query}");
     }
@@ -109,12 +117,15 @@ async fn revocation_by_id_by_prefix_and_by_force() {
     assert_eq!(server.source().user_count(), 1);
     assert_eq!(server.get("sys/leases/count", root).await.ok().number_at("/data/lease_count"), 0);
     let log = server.log().await;
-    let details: Vec<_> = log.iter().filter_map(|r| r.event.as_ref()).filter_map(|e| e.detail.as_ref()).map(|d| d.as_str()).collect();
+    let details: Vec<_> =
+        log.iter().filter_map(|r| r.event.as_ref()).filter_map(|e| e.detail.as_ref()).map(|d| d.as_str()).collect();
     assert!(details.iter().any(|detail| detail.contains("forced")), "{details:?}");
     // Prefixes take sudo, which a policy without it does not give.
     server.policy("ops", r#"path "sys/leases/*" { capabilities = ["update", "create", "list"] }"#).await;
     let ops = server.token(&["ops"]).await;
-    for path in ["sys/leases/revoke-prefix/syn", "sys/leases/revoke-force/syn", "sys/revoke-prefix/syn", "sys/revoke-force/syn"] {
+    for path in
+        ["sys/leases/revoke-prefix/syn", "sys/leases/revoke-force/syn", "sys/revoke-prefix/syn", "sys/revoke-force/syn"]
+    {
         server.post(path, &ops, json!({})).await.expect(403);
     }
     server.list("sys/leases/lookup/syn", &ops).await.expect(403);
@@ -125,7 +136,8 @@ async fn a_token_takes_its_credentials_with_it() {
     let server = server().await;
     server.policy("syn", r#"path "syn/*" { capabilities = ["read"] } path "auth/token/create" { capabilities = ["update"] } path "auth/token/revoke-self" { capabilities = ["update"] }"#).await;
     // Revoked, run out, and revoked with its parent.
-    let (revoked, expiring, parent) = (server.token(&["syn"]).await, server.token(&["syn"]).await, server.token(&["syn"]).await);
+    let (revoked, expiring, parent) =
+        (server.token(&["syn"]).await, server.token(&["syn"]).await, server.token(&["syn"]).await);
     let child = server.post("auth/token/create", &parent, json!({ "policies": ["syn"] })).await.ok().client_token();
     for token in [&revoked, &expiring, &child] {
         server.get("syn/creds/a?ttl=30000", token).await.ok();
@@ -148,10 +160,15 @@ async fn a_token_takes_its_credentials_with_it() {
 async fn a_batch_token_s_credential_ends_with_the_token() {
     let mut server = server().await;
     server.policy("syn", r#"path "syn/*" { capabilities = ["read"] }"#).await;
-    let batch = server.post("auth/token/create", server.root(), json!({ "type": "batch", "policies": ["syn"], "ttl": "600s" })).await.ok().client_token();
+    let batch = server
+        .post("auth/token/create", server.root(), json!({ "type": "batch", "policies": ["syn"], "ttl": "600s" }))
+        .await
+        .ok()
+        .client_token();
     let made = server.get("syn/creds/a?ttl=7200", &batch).await.ok();
     assert!(made.number_at("/lease_duration") <= 600);
-    let renewed = server.post("sys/leases/renew", server.root(), json!({ "lease_id": made.lease_id(), "increment": 7200 })).await;
+    let renewed =
+        server.post("sys/leases/renew", server.root(), json!({ "lease_id": made.lease_id(), "increment": 7200 })).await;
     assert!(renewed.status == 400 || renewed.number_at("/lease_duration") <= 600, "{}", renewed.text);
     server.restart().await;
     server.advance(600);
@@ -176,7 +193,11 @@ async fn a_source_that_is_down_for_an_hour_is_clean_soon_after() {
     let calls = server.source().calls() - before;
     assert!(calls < 1_500, "a source that is down was asked {calls} times in an hour for 40 leases");
     assert_eq!(server.source().user_count(), 40);
-    assert_eq!(server.get("sys/leases/count", root).await.ok().number_at("/data/lease_count"), 40, "nothing is dropped");
+    assert_eq!(
+        server.get("sys/leases/count", root).await.ok().number_at("/data/lease_count"),
+        40,
+        "nothing is dropped"
+    );
     let stuck = server.get("sys/leases/stuck", root).await.ok();
     assert_eq!(stuck.text_at("/data/mounts/0/mount"), "syn/");
     assert!(stuck.text_at("/data/mounts/0/why").contains("cannot be reached"));
@@ -224,7 +245,11 @@ async fn whatever_the_source_does_no_credential_is_left_behind() {
             server.settle().await;
             let left: Vec<_> = server.source().users().into_keys().filter(|name| name != "cardea").collect();
             assert!(left.is_empty(), "{mode:?} {path}: {left:?}");
-            assert_eq!(server.get("sys/leases/count", root).await.ok().number_at("/data/lease_count"), 0, "{mode:?} {path}");
+            assert_eq!(
+                server.get("sys/leases/count", root).await.ok().number_at("/data/lease_count"),
+                0,
+                "{mode:?} {path}"
+            );
         }
     }
     // A role whose statements fail: a clear error, and nothing.
@@ -255,7 +280,11 @@ async fn a_renewal_that_the_source_did_not_confirm_changes_nothing() {
     for mode in [Mode::Down, Mode::Refusing, Mode::LosingAnswers] {
         server.source().set_mode(mode);
         server.post("sys/leases/renew", root, json!({ "lease_id": lease, "increment": 600 })).await.expect(500);
-        assert_eq!(server.post("sys/leases/lookup", root, json!({ "lease_id": lease })).await.ok().number_at("/data/ttl"), 60, "{mode:?}");
+        assert_eq!(
+            server.post("sys/leases/lookup", root, json!({ "lease_id": lease })).await.ok().number_at("/data/ttl"),
+            60,
+            "{mode:?}"
+        );
     }
     server.source().set_mode(Mode::Up);
     server.advance(60);
@@ -291,7 +320,8 @@ async fn a_restored_backup_asks_before_it_revokes() {
     server.until_sealed().await;
     server.put_back(&backup).await;
     let key = server.shares()[0].clone();
-    let unseal = |accept: bool| server.call("PUT", "sys/unseal").json(&json!({ "key": key, "accept_restored": accept })).send();
+    let unseal =
+        |accept: bool| server.call("PUT", "sys/unseal").json(&json!({ "key": key, "accept_restored": accept })).send();
     let refused = unseal(false).await.expect(400);
     assert!(refused.errors().contains("older than the log size that was witnessed"), "{}", refused.text);
     assert!(server.node().active().is_none());

@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod approle; // programs that log in
+mod compile_fail; // what must not compile
 mod keys; // what opens the server
 mod kill; // broken at every numbered point
 mod leases; // credentials that must die
+mod matrix; // every route by every kind of caller
 mod mounts; // which engine answers where
 mod pipeline; // records, refusals, canaries
 mod policies; // what callers may do

@@ -9,13 +9,19 @@ async fn a_mount_is_made_tuned_and_found_again() {
     let root = server.root().to_owned();
     let made = json!({ "type": "kv", "description": "for teams", "options": { "version": "2" }, "config": { "default_lease_ttl": "1h", "max_lease_ttl": "2h" } });
     server.post("sys/mounts/team/kv", &root, made).await.expect(204);
-    server.post("sys/mounts/team/kv/tune", &root, json!({ "max_lease_ttl": "3h", "description": "tuned" })).await.expect(204);
+    server
+        .post("sys/mounts/team/kv/tune", &root, json!({ "max_lease_ttl": "3h", "description": "tuned" }))
+        .await
+        .expect(204);
     for _ in 0..2 {
         let all = server.get("sys/mounts", &root).await.expect(200);
         assert_eq!(all.at("/data/team~1kv~1/description"), &json!("tuned"));
         assert_eq!(all.at("/team~1kv~1/type"), &json!("kv"), "repeated at the top");
         let tuned = server.get("sys/mounts/team/kv/tune", &root).await.expect(200);
-        assert_eq!((tuned.number_at("/data/default_lease_ttl"), tuned.number_at("/data/max_lease_ttl")), (3600, 10_800));
+        assert_eq!(
+            (tuned.number_at("/data/default_lease_ttl"), tuned.number_at("/data/max_lease_ttl")),
+            (3600, 10_800)
+        );
         server.restart().await;
     }
     let all = server.get("sys/mounts", &root).await.ok();
@@ -112,7 +118,14 @@ async fn only_who_can_reach_a_mount_sees_it() {
     let server = TestServer::start().await;
     server.mount("secret", "kv").await;
     server.mount("other", "kv").await;
-    server.post("sys/auth/approle", server.root(), json!({ "type": "approle", "config": { "listing_visibility": "unauth" } })).await.ok();
+    server
+        .post(
+            "sys/auth/approle",
+            server.root(),
+            json!({ "type": "approle", "config": { "listing_visibility": "unauth" } }),
+        )
+        .await
+        .ok();
     server.policy("reader", r#"path "secret/data/team/*" { capabilities = ["read"] }"#).await;
     let token = server.token(&["reader"]).await;
     let seen = server.get("sys/internal/ui/mounts/secret/data/team/x", &token).await.expect(200);

@@ -22,10 +22,22 @@ async fn caller(server: &TestServer, text: &str) -> String {
 async fn the_most_specific_rule_decides_and_deny_beats_all() {
     let server = server().await;
     let cases: [(&str, &[(&str, u16)]); 6] = [
-        (r#"path "secret/data/*" { capabilities = ["read"] } path "secret/data/team/a" { capabilities = ["deny"] }"#, &[("a", 200), ("team/a", 403), ("team/b", 200)]),
-        (r#"path "secret/data/team/*" { capabilities = ["deny"] } path "secret/data/*" { capabilities = ["read"] }"#, &[("a", 200), ("team/a", 403), ("team/deep/c", 403)]),
-        (r#"path "secret/data/team/+" { capabilities = ["read"] }"#, &[("a", 403), ("team/a", 200), ("team/deep/c", 403)]),
-        (r#"path "secret/data/+/a" { capabilities = ["deny"] } path "secret/data/team/*" { capabilities = ["read"] }"#, &[("team/b", 200), ("a", 403)]),
+        (
+            r#"path "secret/data/*" { capabilities = ["read"] } path "secret/data/team/a" { capabilities = ["deny"] }"#,
+            &[("a", 200), ("team/a", 403), ("team/b", 200)],
+        ),
+        (
+            r#"path "secret/data/team/*" { capabilities = ["deny"] } path "secret/data/*" { capabilities = ["read"] }"#,
+            &[("a", 200), ("team/a", 403), ("team/deep/c", 403)],
+        ),
+        (
+            r#"path "secret/data/team/+" { capabilities = ["read"] }"#,
+            &[("a", 403), ("team/a", 200), ("team/deep/c", 403)],
+        ),
+        (
+            r#"path "secret/data/+/a" { capabilities = ["deny"] } path "secret/data/team/*" { capabilities = ["read"] }"#,
+            &[("team/b", 200), ("a", 403)],
+        ),
         (r#"path "secret/data/team/a" { capabilities = ["read", "deny"] }"#, &[("team/a", 403)]),
         (r#"path "secret/data/team" { capabilities = ["read"] }"#, &[("team/a", 403), ("a", 403)]),
     ];
@@ -79,13 +91,20 @@ async fn a_template_is_filled_with_who_asks() {
     let by_id = r#"path "secret/data/by-id/{{identity.entity.id}}" { capabilities = ["read"] }"#;
     templated(&server, &ids, by_id, &format!("secret/data/by-id/{entity}")).await.expect(200);
     templated(&server, &ids, by_id, "secret/data/by-id/other").await.expect(403);
-    let by_alias = format!(r#"path "secret/data/by-alias/{{{{identity.entity.aliases.{accessor}.name}}}}" {{ capabilities = ["read"] }}"#);
+    let by_alias = format!(
+        r#"path "secret/data/by-alias/{{{{identity.entity.aliases.{accessor}.name}}}}" {{ capabilities = ["read"] }}"#
+    );
     templated(&server, &ids, &by_alias, &format!("secret/data/by-alias/{}", ids.0)).await.expect(200);
     // Metadata that an operator sets, and what a hostile value of it can do: nothing.
     let by_team = r#"path "secret/data/{{identity.entity.metadata.team}}/*" { capabilities = ["read"] }"#;
     let set = |team: Value| {
         let (server, entity) = (&server, entity.clone());
-        async move { server.post(&format!("identity/entity/id/{entity}"), server.root(), json!({ "metadata": { "team": team } })).await.ok() }
+        async move {
+            server
+                .post(&format!("identity/entity/id/{entity}"), server.root(), json!({ "metadata": { "team": team } }))
+                .await
+                .ok()
+        }
     };
     set(json!("team")).await;
     templated(&server, &ids, by_team, "secret/data/team/a").await.expect(200);
@@ -155,13 +174,22 @@ path "secret/metadata/y" {
 #[tokio::test]
 async fn sudo_is_asked_where_it_is_needed() {
     let server = server().await;
-    let paths = [("POST", "sys/rotate"), ("POST", "sys/remount"), ("POST", "sys/auth/x"), ("GET", "sys/audit"), ("LIST", "auth/token/accessors")];
-    let everything = caller(&server, r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "patch"] }"#).await;
+    let paths = [
+        ("POST", "sys/rotate"),
+        ("POST", "sys/remount"),
+        ("POST", "sys/auth/x"),
+        ("GET", "sys/audit"),
+        ("LIST", "auth/token/accessors"),
+    ];
+    let everything =
+        caller(&server, r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "patch"] }"#).await;
     for (method, path) in paths {
         let reply = server.call(method, path).token(&everything).body("{}").send().await;
         assert_eq!(reply.status, 403, "{method} {path}: {}", reply.text);
     }
-    server.policy("p", r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "patch", "sudo"] }"#).await;
+    server
+        .policy("p", r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "patch", "sudo"] }"#)
+        .await;
     for (method, path) in paths {
         let reply = server.call(method, path).token(&everything).body("{}").send().await;
         assert_ne!(reply.status, 403, "{method} {path}: {}", reply.text);
@@ -183,13 +211,33 @@ async fn a_list_is_decided_by_its_folder() {
 async fn capabilities_say_what_requests_meet() {
     let server = server().await;
     let token = caller(&server, r#"path "secret/data/a" { capabilities = ["read", "update"] } path "sys/capabilities-self" { capabilities = ["update"] } path "secret/data/denied" { capabilities = ["deny"] }"#).await;
-    let asked = server.post("sys/capabilities-self", &token, json!({ "paths": ["secret/data/a", "secret/data/b", "secret/data/denied", "secret/data/../a"] })).await.expect(200);
+    let asked = server
+        .post(
+            "sys/capabilities-self",
+            &token,
+            json!({ "paths": ["secret/data/a", "secret/data/b", "secret/data/denied", "secret/data/../a"] }),
+        )
+        .await
+        .expect(200);
     assert_eq!(asked.at("/data/secret~1data~1a"), &json!(["read", "update"]));
     for denied in ["b", "denied", "..~1a"] {
         assert_eq!(asked.at(&format!("/data/secret~1data~1{denied}")), &json!(["deny"]), "{denied}");
     }
-    let root = server.post("sys/capabilities-self", server.root(), json!({ "path": "secret/data/a" })).await.expect(200);
+    let root =
+        server.post("sys/capabilities-self", server.root(), json!({ "path": "secret/data/a" })).await.expect(200);
     assert_eq!(root.at("/capabilities"), &json!(["root"]));
-    let explained = server.post("sys/policies/explain", server.root(), json!({ "path": "secret/data/a", "capability": "delete", "policies": ["p"] })).await.expect(200);
-    assert_eq!(explained.data()["decision"]["allowed"].as_bool().or(explained.data()["allowed"].as_bool()), Some(false), "{}", explained.text);
+    let explained = server
+        .post(
+            "sys/policies/explain",
+            server.root(),
+            json!({ "path": "secret/data/a", "capability": "delete", "policies": ["p"] }),
+        )
+        .await
+        .expect(200);
+    assert_eq!(
+        explained.data()["decision"]["allowed"].as_bool().or(explained.data()["allowed"].as_bool()),
+        Some(false),
+        "{}",
+        explained.text
+    );
 }

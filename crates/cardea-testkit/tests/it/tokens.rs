@@ -52,7 +52,8 @@ async fn a_parent_takes_its_descendants_with_it() {
     let parent = create(&server, server.root(), json!({ "policies": ["maker", "reader"] })).await;
     let child = create(&server, &parent, json!({ "policies": ["maker", "reader"] })).await;
     let grandchild = create(&server, &child, json!({ "policies": ["reader"] })).await;
-    let orphan = server.post("auth/token/create-orphan", &child, json!({ "policies": ["reader"] })).await.ok().client_token();
+    let orphan =
+        server.post("auth/token/create-orphan", &child, json!({ "policies": ["reader"] })).await.ok().client_token();
     let sibling = create(&server, server.root(), json!({ "policies": ["reader"] })).await;
     server.post("auth/token/revoke", server.root(), json!({ "token": parent })).await.ok();
     // With the commit that revokes, before any background work.
@@ -85,7 +86,8 @@ async fn a_wide_and_a_deep_family_is_removed_whole() {
         last = create(&server, &last, json!({ "policies": ["maker"] })).await;
         family.push(last.clone());
     }
-    let before = server.list("auth/token/accessors", server.root()).await.ok().at("/data/keys").as_array().unwrap().len();
+    let before =
+        server.list("auth/token/accessors", server.root()).await.ok().at("/data/keys").as_array().unwrap().len();
     assert_eq!(before, 1 + 1 + family.len());
     server.post("auth/token/revoke", server.root(), json!({ "token": parent })).await.ok();
     server.round().await;
@@ -137,7 +139,9 @@ async fn a_token_ends_on_time() {
         let server = &server;
         async move { server.post("auth/token/renew-self", &token, json!({ "increment": increment })).await }
     };
-    let token = create(&server, server.root(), json!({ "policies": ["reader"], "ttl": "60s", "explicit_max_ttl": "100s" })).await;
+    let token =
+        create(&server, server.root(), json!({ "policies": ["reader"], "ttl": "60s", "explicit_max_ttl": "100s" }))
+            .await;
     server.advance(50);
     assert_eq!(renew(token.clone(), "60s").await.ok().number_at("/auth/lease_duration"), 50);
     server.advance_ms(49_900);
@@ -160,7 +164,8 @@ async fn a_token_ends_on_time() {
     assert_eq!(server.get("auth/token/lookup-self", &token).await.ok().number_at("/data/ttl"), max);
     server.advance(max);
     assert!(!works(&server, &token).await);
-    let fixed = create(&server, server.root(), json!({ "policies": ["reader"], "ttl": "60s", "renewable": false })).await;
+    let fixed =
+        create(&server, server.root(), json!({ "policies": ["reader"], "ttl": "60s", "renewable": false })).await;
     assert!(renew(fixed, "60s").await.status >= 400);
     // What ended leaves no record.
     server.settle().await;
@@ -174,7 +179,8 @@ async fn a_token_ends_on_time() {
 async fn a_batch_token_leaves_no_record_and_outlives_nothing() {
     let mut server = server().await;
     let parent = create(&server, server.root(), json!({ "policies": ["maker", "reader"] })).await;
-    let before = server.list("auth/token/accessors", server.root()).await.ok().at("/data/keys").as_array().unwrap().len();
+    let before =
+        server.list("auth/token/accessors", server.root()).await.ok().at("/data/keys").as_array().unwrap().len();
     let batch = create(&server, &parent, json!({ "type": "batch", "policies": ["reader"], "ttl": "600s" })).await;
     assert!(batch.starts_with("hvb."));
     let after = server.list("auth/token/accessors", server.root()).await.ok();
@@ -191,7 +197,9 @@ async fn a_batch_token_leaves_no_record_and_outlives_nothing() {
     assert!(server.post("cubbyhole/x", &batch, json!({ "a": "b" })).await.status >= 400);
     assert!(server.post("auth/token/create", &batch, json!({})).await.status >= 400);
     for field in ["num_uses", "period", "explicit_max_ttl"] {
-        let refused = server.post("auth/token/create", server.root(), json!({ "type": "batch", "policies": ["reader"], field: 60 })).await;
+        let refused = server
+            .post("auth/token/create", server.root(), json!({ "type": "batch", "policies": ["reader"], field: 60 }))
+            .await;
         assert_eq!(refused.status, 400, "{field}");
     }
     // Tampered with, it opens nothing.
@@ -211,8 +219,11 @@ async fn a_batch_token_leaves_no_record_and_outlives_nothing() {
 #[tokio::test]
 async fn a_token_bound_to_addresses_works_from_there_alone() {
     let server = server().await;
-    let token = server.token_with(&["reader"], |new| new.bound_cidrs = vec!["10.1.0.0/16".to_owned(), "192.0.2.7".to_owned()]).await;
-    for (address, status) in [([10, 1, 2, 3], 200), ([192, 0, 2, 7], 200), ([10, 2, 0, 1], 403), ([192, 0, 2, 8], 403)] {
+    let token = server
+        .token_with(&["reader"], |new| new.bound_cidrs = vec!["10.1.0.0/16".to_owned(), "192.0.2.7".to_owned()])
+        .await;
+    for (address, status) in [([10, 1, 2, 3], 200), ([192, 0, 2, 7], 200), ([10, 2, 0, 1], 403), ([192, 0, 2, 8], 403)]
+    {
         let reply = server.call("GET", "secret/data/a").token(&token).from(address).send().await;
         assert_eq!(reply.status, status, "{address:?}");
     }
@@ -258,7 +269,10 @@ async fn an_accessor_does_what_it_may_and_never_shows_the_token() {
     let plain = server.token(&["default"]).await;
     for path in ["lookup-accessor", "renew-accessor", "revoke-accessor"] {
         server.post(&format!("auth/token/{path}"), &plain, body.clone()).await.expect(403);
-        assert!(matches!(server.post(&format!("auth/token/{path}"), server.root(), json!({ "accessor": "unknown" })).await.status, 400 | 403 | 404));
+        assert!(matches!(
+            server.post(&format!("auth/token/{path}"), server.root(), json!({ "accessor": "unknown" })).await.status,
+            400 | 403 | 404
+        ));
     }
     // The accessor is no token.
     server.get("auth/token/lookup-self", &accessor).await.expect(403);
@@ -275,24 +289,51 @@ async fn nobody_gives_more_than_they_have() {
     let server = server().await;
     let maker = server.token(&["maker", "reader"]).await;
     server.post("auth/token/create", &maker, json!({ "policies": ["reader"] })).await.expect(200);
-    for policies in [json!(["root"]), json!(["other"]), json!(["reader", "other"]), json!(["ROOT"]), json!([" root"]), json!("root"), json!(["response-wrapping"])] {
+    for policies in [
+        json!(["root"]),
+        json!(["other"]),
+        json!(["reader", "other"]),
+        json!(["ROOT"]),
+        json!([" root"]),
+        json!("root"),
+        json!(["response-wrapping"]),
+    ] {
         let refused = server.post("auth/token/create", &maker, json!({ "policies": policies })).await;
         assert!((400..404).contains(&refused.status), "{policies}: {} {}", refused.status, refused.text);
     }
     // Neither a chosen id nor an orphan without sudo.
     assert!(server.post("auth/token/create", &maker, json!({ "id": "chosen-id" })).await.status >= 400);
     assert!(server.post("auth/token/create", &maker, json!({ "no_parent": true })).await.status >= 400);
-    let chosen = server.post("auth/token/create", server.root(), json!({ "id": "chosen-id", "policies": ["reader"] })).await.ok();
+    let chosen = server
+        .post("auth/token/create", server.root(), json!({ "id": "chosen-id", "policies": ["reader"] }))
+        .await
+        .ok();
     assert_eq!(chosen.client_token(), "chosen-id");
-    assert!(server.post("auth/token/create", server.root(), json!({ "id": "chosen-id", "policies": ["maker"] })).await.status >= 400, "an id was taken over");
-    assert_eq!(server.get("auth/token/lookup-self", "chosen-id").await.ok().at("/data/policies"), &json!(["default", "reader"]));
+    assert!(
+        server
+            .post("auth/token/create", server.root(), json!({ "id": "chosen-id", "policies": ["maker"] }))
+            .await
+            .status
+            >= 400,
+        "an id was taken over"
+    );
+    assert_eq!(
+        server.get("auth/token/lookup-self", "chosen-id").await.ok().at("/data/policies"),
+        &json!(["default", "reader"])
+    );
 }
 
 #[tokio::test]
 async fn the_root_token_is_not_needed_later() {
     let mut server = server().await;
-    server.policy("admin", r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }"#).await;
-    let admin = server.post("auth/token/create-orphan", server.root(), json!({ "policies": ["admin"], "period": "1h" })).await.ok().client_token();
+    server
+        .policy("admin", r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }"#)
+        .await;
+    let admin = server
+        .post("auth/token/create-orphan", server.root(), json!({ "policies": ["admin"], "period": "1h" }))
+        .await
+        .ok()
+        .client_token();
     let root = server.root().to_owned();
     server.post("auth/token/revoke-self", &root, json!({})).await.ok();
     server.settle().await;
@@ -326,7 +367,10 @@ async fn a_role_bounds_what_is_made_by_it() {
     server.get("secret/data/a", &token).await.expect(200);
     server.call("GET", "secret/data/a").token(&token).from([10, 0, 0, 1]).send().await.expect(403);
     for policies in [json!(["maker"]), json!(["root"]), json!(["Maker"])] {
-        assert!(server.post("auth/token/create/ci", &user, json!({ "policies": policies })).await.status >= 400, "{policies}");
+        assert!(
+            server.post("auth/token/create/ci", &user, json!({ "policies": policies })).await.status >= 400,
+            "{policies}"
+        );
     }
     server.post("auth/token/create", &user, json!({})).await.expect(403);
     server.post("auth/token/create/other", &user, json!({})).await.expect(403);

@@ -23,7 +23,14 @@ async fn unwrap(server: &TestServer, token: &str) -> Reply {
 #[tokio::test]
 async fn any_answer_can_be_wrapped_and_nothing_of_it_shows() {
     let server = server().await;
-    for path in ["secret/data/a", "secret/metadata/a", "syn/creds/a", "sys/mounts", "auth/token/lookup-self", "sys/policies/acl/default"] {
+    for path in [
+        "secret/data/a",
+        "secret/metadata/a",
+        "syn/creds/a",
+        "sys/mounts",
+        "auth/token/lookup-self",
+        "sys/policies/acl/default",
+    ] {
         let wrapped = wrapped(&server, path, "300").await;
         assert_eq!(wrapped.at("/data"), &Value::Null, "{path}");
         assert_eq!(wrapped.at("/auth"), &Value::Null, "{path}");
@@ -46,7 +53,14 @@ async fn any_answer_can_be_wrapped_and_nothing_of_it_shows() {
     let listed = server.call("LIST", "secret/metadata").token(server.root()).wrap("60").send().await.expect(200);
     assert_eq!(unwrap(&server, &listed.wrapping_token()).await.ok().at("/data/keys"), &json!(["a"]));
     // What answers nothing wraps nothing, and errors never are wrapped.
-    server.call("POST", "sys/policies/acl/p").token(server.root()).json(&json!({ "policy": "path \"a\" {}" })).wrap("60").send().await.expect(204);
+    server
+        .call("POST", "sys/policies/acl/p")
+        .token(server.root())
+        .json(&json!({ "policy": "path \"a\" {}" }))
+        .wrap("60")
+        .send()
+        .await
+        .expect(204);
     let missing = server.call("GET", "secret/data/none").token(server.root()).wrap("60").send().await.expect(404);
     assert!(missing.at("/wrap_info").is_null());
     let denied = server.call("GET", "secret/data/a").token("hvs.nobody").wrap("60").send().await.expect(403);
@@ -124,7 +138,10 @@ async fn an_unread_answer_ends_with_its_ttl_and_leaves_nothing() {
     assert!(matches!(late.status, 400 | 403));
     server.settle().await;
     assert_eq!(records(&server).await, 1, "the expired answer is still on the disk");
-    assert!(unwrap(&server, &kept).await.expect(200).text.contains("WRAPPEDCANARY"), "a restart does not lose a wrapped answer");
+    assert!(
+        unwrap(&server, &kept).await.expect(200).text.contains("WRAPPEDCANARY"),
+        "a restart does not lose a wrapped answer"
+    );
     assert_eq!(records(&server).await, 0);
 }
 
@@ -162,7 +179,14 @@ async fn a_login_can_be_wrapped() {
     assert_eq!(inner.text_at("/auth/accessor"), accessor);
     server.get("auth/token/lookup-self", &inner.client_token()).await.expect(200);
     // A secret id delivered wrapped, as services get it.
-    let delivered = server.call("POST", "auth/approle/role/app/secret-id").token(server.root()).json(&json!({})).wrap("60").send().await.expect(200);
+    let delivered = server
+        .call("POST", "auth/approle/role/app/secret-id")
+        .token(server.root())
+        .json(&json!({}))
+        .wrap("60")
+        .send()
+        .await
+        .expect(200);
     let secret_id = unwrap(&server, &delivered.wrapping_token()).await.ok().text_at("/data/secret_id");
     server.login(&(ids.0, secret_id)).await.expect(200);
 }
@@ -194,7 +218,10 @@ async fn any_object_can_be_wrapped_token_for_token() {
 async fn policies_bound_wrapping() {
     let server = server().await;
     server
-        .policy("bounded", r#"path "secret/data/a" { capabilities = ["read"] min_wrapping_ttl = "30s" max_wrapping_ttl = "90s" }"#)
+        .policy(
+            "bounded",
+            r#"path "secret/data/a" { capabilities = ["read"] min_wrapping_ttl = "30s" max_wrapping_ttl = "90s" }"#,
+        )
         .await;
     let token = server.token(&["bounded"]).await;
     server.get("secret/data/a", &token).await.expect(403);
