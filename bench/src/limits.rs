@@ -61,11 +61,6 @@ pub fn sync_time(directory: &Path) -> Result<SyncTime, BenchError> {
     Ok(SyncTime { median_us: took[took.len() / 2], fast_us: took[took.len() / 10] })
 }
 
-/// The median of one sync in `directory`, in microseconds.
-pub fn sync_us(directory: &Path) -> Result<f64, BenchError> {
-    sync_time(directory).map(|sync| sync.median_us)
-}
-
 /// A running bare server; it ends with this value.
 pub struct BareServer {
     process: Guarded,

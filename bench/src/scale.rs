@@ -8,6 +8,7 @@
 mod child; // the server that is measured, and its other end
 mod figures; // figures beside aims
 mod fill; // what the store holds
+mod neighbors; // what else the machine is doing
 mod node; // a server in this process
 mod synthetic; // a source that counts
 
@@ -25,6 +26,7 @@ pub use child::serve;
 use child::{Child, Facts};
 use figures::{Aim, Figures};
 use fill::{Filled, Filling, KEPT_PREFIX, KV_MOUNT, STORM_MOUNT, fill};
+use neighbors::{BUSY_LIMIT, Taken};
 
 use crate::{
     api::Admin,
@@ -32,7 +34,7 @@ use crate::{
     error::BenchError,
     limits,
     load::{self, DRAIN, LoadPlan, Pace, Tally, Witness},
-    process::{Cpus, Machine, confine_this_thread, cpu_time, rss_anon_bytes},
+    process::{Cpus, Machine, confine_this_thread, rss_anon_bytes},
     script::{Kind, READ_FOLDER, Script, Subject, Values, key_name},
 };
 
@@ -58,8 +60,10 @@ struct Seen {
     before: Facts,
     after: Facts,
     peak_bytes: u64,
-    /// Processors' worth of time that the server used.
+    /// Processors that the server kept busy.
     busy: f64,
+    /// Processors that everybody else kept busy.
+    others: f64,
 }
 
 /// A run under way.
@@ -91,7 +95,7 @@ pub fn run(args: &ScaleArgs) -> Result<bool, BenchError> {
         figures: Figures::default(),
     };
     std::fs::create_dir(&run.folder).map_err(BenchError::io("making a folder for the store"))?;
-    let sync_us = limits::sync_us(home.path())?;
+    let first_sync = limits::sync_time(home.path())?;
     run.describe(&machine);
     run.fresh()?;
     let values = Values::new(VALUE_BYTES);
@@ -107,9 +111,11 @@ pub fn run(args: &ScaleArgs) -> Result<bool, BenchError> {
         confine_this_thread(&[machine.cores - 1])?;
     }
     let right = run.measure(&filled, values)?;
-    let sync_after_us = limits::sync_us(home.path())?;
-    run.figures.add("one sync (1 KiB, fdatasync), median, first", sync_us, "us", Aim::None, "before the filling");
-    run.figures.add("one sync (1 KiB, fdatasync), median, last", sync_after_us, "us", Aim::None, "after the storm");
+    let last_sync = limits::sync_time(home.path())?;
+    for (sync, when) in [(first_sync, "before the filling"), (last_sync, "at the end")] {
+        let note = format!("append of 1 KiB and fdatasync, median; fastest tenth {:.0} us", sync.fast_us);
+        run.figures.add(format!("one sync of the disk, {when}"), sync.median_us, "us", Aim::None, note);
+    }
     crate::print(&run.figures.text())?;
     Ok(right)
 }
@@ -217,7 +223,9 @@ impl Run<'_> {
         step("reads during the storm");
         let storm = self.window(&mut child, &script, rate, window, Some(filled.storm_begins_ms))?;
         let (left, kept) = self.aftermath(&mut child)?;
-        self.compare(&rest, &storm);
+        step("reads at rest again");
+        let again = self.window(&mut child, &script, rate, window, None)?;
+        self.compare(&rest, &storm, &again);
         let after: Facts = child.ask("facts")?;
         let asked = (after.asked - storm.before.asked) as f64;
         self.figures.add(
@@ -240,7 +248,7 @@ impl Run<'_> {
         self.figures.add("other leases lost", lost, "", Aim::AtMost(0.0), format!("{kept} are there"));
         child.stop()?;
         let mut right = left == 0 && kept == others;
-        for seen in [&reads, &rest, &storm] {
+        for seen in [&reads, &rest, &storm, &again] {
             right &= self.judge(&seen.tally);
         }
         Ok(right)
@@ -311,10 +319,11 @@ impl Run<'_> {
         let mut watch = Watch { child, storm_begins_ms, peak_bytes: 0, opened: None, closed: None };
         let tally = load::run(&plan, &mut watch)?;
         let silent = || BenchError::Setup("the server did not answer for itself".into());
-        let (before, cpu_before) = watch.opened.ok_or_else(silent)??;
-        let (after, cpu_after) = watch.closed.ok_or_else(silent)??;
-        let busy = cpu_after.saturating_sub(cpu_before).as_secs_f64() / duration.as_secs_f64();
-        Ok(Seen { tally, before, after, peak_bytes: watch.peak_bytes, busy })
+        let (before, first) = watch.opened.ok_or_else(silent)??;
+        let (after, last) = watch.closed.ok_or_else(silent)??;
+        let busy = (last.server_s - first.server_s) / duration.as_secs_f64();
+        let others = (last.others_s - first.others_s) / duration.as_secs_f64();
+        Ok(Seen { tally, before, after, peak_bytes: watch.peak_bytes, busy, others })
     }
 
     /// Waits until the storm's leases are gone; how many are left, and how many others there are.
@@ -333,9 +342,10 @@ impl Run<'_> {
         Ok((left, child.ask(&format!("left {KEPT_PREFIX}"))?))
     }
 
-    fn compare(&mut self, rest: &Seen, storm: &Seen) {
+    fn compare(&mut self, rest: &Seen, storm: &Seen, again: &Seen) {
         let ms = |seen: &Seen, quantile: f64| seen.tally.quantile_us(quantile) / 1000.0;
-        for (seen, when) in [(rest, "at rest"), (storm, "in the storm")] {
+        let all = [(rest, "at rest"), (storm, "in the storm"), (again, "at rest again")];
+        for (seen, when) in all {
             let note = format!(
                 "p50 {:.2}, p99.9 {:.2}, max {:.2} ms; {} reads",
                 ms(seen, 0.5),
@@ -347,11 +357,20 @@ impl Run<'_> {
         }
         let ratio = ms(storm, 0.99) / ms(rest, 0.99);
         self.figures.add("KV read p99, storm over rest", ratio, "x", Aim::AtMost(2.0), "");
-        for (seen, when) in [(rest, "at rest"), (storm, "in the storm")] {
+        if all[..2].iter().any(|(seen, _)| seen.others > BUSY_LIMIT) {
+            self.figures.doubt();
+            self.figures.warnings.push(format!(
+                "other processes kept {:.2} processors busy at rest, {:.2} in the storm, {:.2} at rest again: the latencies are \
+                 theirs as much as the server's",
+                rest.others, storm.others, again.others
+            ));
+        }
+        for (seen, when) in all {
             let (before, after) = (seen.before, seen.after);
             let syncs = (after.syncs - before.syncs).max(1) as f64;
             let note = format!(
-                "{:.0} syncs, {:.1} commits and {:.2} ms each; {} flushes",
+                "others {:.2}; {:.0} syncs, {:.1} commits and {:.2} ms each; {} flushes",
+                seen.others,
                 syncs,
                 (after.commits - before.commits) as f64 / syncs,
                 (after.sync_ns - before.sync_ns) as f64 / syncs / 1e6,
@@ -383,7 +402,7 @@ impl Run<'_> {
     }
 }
 
-type Told = Result<(Facts, Duration), BenchError>;
+type Told = Result<(Facts, Taken), BenchError>;
 
 /// Looks at the server while reads run, and lets the storm begin.
 struct Watch<'c> {
@@ -397,7 +416,7 @@ struct Watch<'c> {
 impl Watch<'_> {
     fn told(&mut self, question: &str) -> Told {
         let facts = self.child.ask(question)?;
-        Ok((facts, cpu_time(Some(self.child.pid()))?))
+        Ok((facts, Taken::now(self.child.pid())?))
     }
 }
 

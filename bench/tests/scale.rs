@@ -20,6 +20,7 @@ fn a_small_run_prints_every_figure_and_leaves_no_lease() {
         "memory after 100 random reads",
         "KV read p99, at rest",
         "KV read p99, in the storm",
+        "KV read p99, at rest again",
         "KV read p99, storm over rest",
         "revocations a second",
         "one sync",
@@ -27,7 +28,7 @@ fn a_small_run_prints_every_figure_and_leaves_no_lease() {
     ] {
         assert!(out.contains(words), "{words}\n{out}");
     }
-    assert!(out.lines().any(|line| line.starts_with("met") && line.contains("leases of the storm left")), "{out}");
+    assert!(out.lines().any(|line| line.starts_with("met ") && line.contains("leases of the storm left")), "{out}");
     assert!(!out.contains("hvs.") && !errors.contains("hvs."), "tokens are not printed");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the store is removed");
 }

@@ -18,6 +18,8 @@ pub struct Figure {
     pub aim: Aim,
     /// Under which circumstances.
     pub note: String,
+    /// The run itself says that the figure proves nothing.
+    pub doubtful: bool,
 }
 
 impl Figure {
@@ -43,7 +45,14 @@ pub struct Figures {
 
 impl Figures {
     pub fn add(&mut self, what: impl Into<String>, value: f64, unit: &'static str, aim: Aim, note: impl Into<String>) {
-        self.figures.push(Figure { what: what.into(), value, unit, aim, note: note.into() });
+        self.figures.push(Figure { what: what.into(), value, unit, aim, note: note.into(), doubtful: false });
+    }
+
+    /// The figure added last proves nothing.
+    pub fn doubt(&mut self) {
+        if let Some(last) = self.figures.last_mut() {
+            last.doubtful = true;
+        }
     }
 
     /// Everything as lines of text.
@@ -52,10 +61,11 @@ impl Figures {
         for setting in &self.settings {
             out += &format!("{setting}\n");
         }
-        out += &format!("\n{:<7} {:<58} {:>12} {:<6} {:<10} {}\n", "verdict", "figure", "value", "", "aim", "");
+        out += &format!("\n{:<8} {:<58} {:>12} {:<6} {:<10} {}\n", "verdict", "figure", "value", "", "aim", "");
         for figure in &self.figures {
             let verdict = match figure.aim {
                 Aim::None => "",
+                _ if figure.doubtful => "doubtful",
                 _ if figure.is_missed() => "MISSED",
                 _ => "met",
             };
@@ -66,7 +76,7 @@ impl Figures {
             };
             let value = plain(figure.value);
             let line =
-                format!("{verdict:<7} {:<58} {value:>12} {:<6} {aim:<10} {}", figure.what, figure.unit, figure.note);
+                format!("{verdict:<8} {:<58} {value:>12} {:<6} {aim:<10} {}", figure.what, figure.unit, figure.note);
             out += line.trim_end();
             out.push('\n');
         }
@@ -101,7 +111,10 @@ mod tests {
             assert_eq!(figures.figures[0].is_missed(), missed, "{aim:?} {value}");
             let text = figures.text();
             let line = text.lines().last().unwrap();
-            assert!(line.starts_with(&format!("{verdict:<7} a figure")), "{line}");
+            assert!(line.starts_with(&format!("{verdict:<8} a figure")), "{line}");
+            figures.doubt();
+            let doubted = figures.text().lines().last().unwrap().starts_with("doubtful");
+            assert_eq!(doubted, aim != Aim::None, "{aim:?}");
         }
     }
 
