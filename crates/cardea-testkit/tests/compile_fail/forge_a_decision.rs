@@ -1,8 +1,8 @@
 //! Only `authorize` makes a decision.
-use cardea_kernel::pipeline::{Decided, Resolved};
+use cardea_kernel::pipeline::Decided;
 
-pub fn forge(resolved: Resolved) -> Decided {
-    Decided { resolved, allowed: true, reasons: Vec::new(), granting: Vec::new(), acl: todo!() }
+pub fn forge(denied: Decided) -> Decided {
+    Decided { allowed: true, ..denied }
 }
 
 fn main() {}
