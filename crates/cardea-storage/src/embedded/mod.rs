@@ -55,8 +55,10 @@ use shared::Shared;
 use state::{Lookup, State, Step, TreeRevisions};
 use tree::{Tree, TreeError, TreeSnapshot};
 
-/// Entries of the overlay looked at under the lock at once by a scan: some tens of microseconds.
-const SCAN_CHUNK: usize = 256;
+/// Entries of the overlay looked at under the lock at once by a scan: never longer than some tens of microseconds, and
+/// never so few that deletions make many rounds.
+const SCAN_CHUNK_MIN: usize = 16;
+const SCAN_CHUNK_MAX: usize = 256;
 /// How often a read looks again while the tree is being opened anew after a full disk, a millisecond apart.
 const TREE_RETRIES_MAX: u32 = 500;
 
@@ -358,7 +360,8 @@ impl Store for EmbeddedStore {
         };
         while found.len() < limit {
             let from = start.as_ref().map(Vec::as_slice);
-            let chunk = self.shared.lock().overlay_chunk(from, prefix, SCAN_CHUNK);
+            let chunk_max = (limit - found.len()).clamp(SCAN_CHUNK_MIN, SCAN_CHUNK_MAX);
+            let chunk = self.shared.lock().overlay_chunk(from, prefix, chunk_max);
             let left = limit - found.len();
             // Each entry of the overlay hides at most one of the tree.
             let enough = left.saturating_add(chunk.entries.len());
