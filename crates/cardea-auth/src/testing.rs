@@ -163,7 +163,6 @@ impl World {
             rng: &self.rng,
             rights: &Nothing,
             wrap_ttl: None,
-            wrap_ttl: None,
             system: &Nothing,
             warnings: Vec::new(),
         }
