@@ -103,6 +103,10 @@ async fn missing_files_are_corruption() {
     let store = on(&disk).unwrap();
     for n in 0..200 {
         store.commit(Batch::new().put(format!("{n}"), vec![1; 500]).append(vec![2; 300])).await.unwrap();
+        if n % 60 == 59 {
+            // One segment each, so that there is one between two others.
+            store.flush().unwrap();
+        }
     }
     store.flush().unwrap();
     store.commit(Batch::new().put("last", "v")).await.unwrap();
