@@ -277,6 +277,8 @@ impl Node {
             event::Event { what: "server.unsealed", subject: &active.settings.node, detail, path: "" },
             now,
         )?;
+        // A server with a full disk must come up again: only then can it revoke.
+        txn.mark_essential();
         txn.commit().await.map_err(commit_error)?;
         *self.active.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(active.clone());
         self.parts.metrics.unsealed.store(1, Ordering::Relaxed);

@@ -51,6 +51,7 @@ pub struct Builder {
     engines: Vec<Arc<dyn AnyEngine>>,
     logged_headers: Vec<String>,
     disk: Option<Arc<dyn Store>>,
+    clock: TestClock,
 }
 
 impl Default for Builder {
@@ -66,6 +67,7 @@ impl Default for Builder {
             engines: Vec::new(),
             logged_headers: Vec::new(),
             disk: None,
+            clock: TestClock::default(),
         }
     }
 }
@@ -124,10 +126,17 @@ impl Builder {
         self
     }
 
+    /// The clock that the disk was made with.
+    #[must_use]
+    pub fn clock(mut self, clock: &TestClock) -> Self {
+        self.clock = clock.clone();
+        self
+    }
+
     /// A server that was never initialised.
     #[must_use]
     pub fn blank(self) -> TestServer {
-        let clock = TestClock::default();
+        let clock = self.clock.clone();
         let memory = MemoryStore::new(clock.for_store());
         let disk = self.disk.clone().unwrap_or_else(|| Arc::new(memory.clone()));
         let rng: Arc<dyn Randomness> = Arc::new(SeededRandomness::new(&self.seed));
@@ -293,6 +302,12 @@ impl TestServer {
     pub async fn put_back(&mut self, backup: &MemoryStore) {
         self.memory = backup.clone();
         self.disk = Arc::new(backup.clone());
+        self.crash().await;
+    }
+
+    /// A crash after which the disk is what another store says it is: what a power loss left, say. The new node is sealed.
+    pub async fn replug(&mut self, disk: Arc<dyn Store>) {
+        self.disk = disk;
         self.crash().await;
     }
 

@@ -255,7 +255,7 @@ async fn finish(
     if let Some(record) = pending.completed(&content).map_err(Finish::Error)? {
         txn.append(record);
     }
-    if pending.facts.name == "seal" || pending.facts.name.contains("revoke") {
+    if pending.is_essential() {
         txn.mark_essential();
     }
     let committed = txn.commit().await.map_err(Finish::Commit)?;
@@ -379,6 +379,9 @@ async fn take_use(active: &Active, pending: &mut Pending) -> Option<Refusal> {
         if !taken {
             let error = Error::denied().with_detail("the token has no uses left");
             return Some(pending.refuse(active, active.sealed.txn(), error, Vec::new()).await);
+        }
+        if pending.is_essential() {
+            txn.mark_essential();
         }
         match txn.commit().await {
             Ok(_) => return None,

@@ -126,6 +126,9 @@ async fn announce(active: &Active, pending: &Pending, mut txn: Txn, plan: &Plan)
     if let Some(record) = pending.announced(lease)? {
         txn.append(record);
     }
+    if pending.is_essential() {
+        txn.mark_essential();
+    }
     match txn.commit().await {
         Ok(_) => Ok(announced),
         // The plan was made from state that changed: the client tries again; nothing happened outside.
@@ -164,6 +167,9 @@ async fn settle(
         };
         if let Some(record) = record {
             txn.append(record);
+        }
+        if pending.is_essential() {
+            txn.mark_essential();
         }
         match txn.commit().await {
             Ok(committed) => {

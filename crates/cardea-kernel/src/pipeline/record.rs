@@ -176,10 +176,24 @@ impl Pending {
         matches!(self.action, Action::Read | Action::List)
     }
 
+    /// Whether it must work on a full disk: what it does makes things safer, and what it writes is small.
+    pub fn is_essential(&self) -> bool {
+        self.facts.name == "seal" || self.facts.name.contains("revoke")
+    }
+
     /// The completed record of an answer; `None` for what leaves none.
     pub fn completed(&self, content: &AnswerContent) -> Result<Option<Bytes>, Error> {
-        let Some(open) = &self.open else { return Ok(None) };
-        let mut open = open.clone();
+        self.complete(self.open.clone(), content)
+    }
+
+    /// The same where nothing can make it run again: the open record is used up, not copied. Reads end here.
+    pub fn completed_last(&mut self, content: &AnswerContent) -> Result<Option<Bytes>, Error> {
+        let open = self.open.take();
+        self.complete(open, content)
+    }
+
+    fn complete(&self, open: Option<OpenRecord>, content: &AnswerContent) -> Result<Option<Bytes>, Error> {
+        let Some(mut open) = open else { return Ok(None) };
         if self.announced {
             open = open.after_intent(LogTime(self.now));
         }
@@ -215,6 +229,9 @@ impl Pending {
         }
         if !txn.has_writes() && !txn.has_appends() {
             return Ok(());
+        }
+        if self.is_essential() || self.announced {
+            txn.mark_essential();
         }
         txn.commit().await.map(|_| ())
     }

@@ -11,17 +11,20 @@ use cardea_storage::txn::{commit_error, read_error};
 /// # Errors
 /// The record could not be made durable.
 pub async fn release(active: &Active, unreleased: Unreleased) -> Result<Answer, Refusal> {
-    let Unreleased { pending, content, recorded, seen, seal_after } = unreleased;
+    let Unreleased { mut pending, content, recorded, seen, seal_after } = unreleased;
     if !recorded {
         let record = if pending.is_read() && !active.settings.record_reads {
             None
         } else {
-            pending.completed(&content).map_err(|e| pending.unrecorded(e))?
+            pending.completed_last(&content).map_err(|e| pending.unrecorded(e))?
         };
         match record {
             Some(record) => {
                 let mut txn = active.sealed.txn();
                 txn.append(record);
+                if pending.is_essential() {
+                    txn.mark_essential();
+                }
                 txn.commit().await.map_err(|failed| pending.unrecorded(commit_error(failed)))?;
             }
             // The record's commit would have waited for everything before it; without one, wait for what was read.

@@ -26,7 +26,20 @@ async fn server() -> TestServer {
 }
 
 /// Spellings by which reserved names were reached elsewhere.
-const ROOT_SPELLINGS: &[&str] = &["root", "ROOT", "Root", " root", "root ", "\troot", "root\n", "ｒｏｏｔ", "roo\u{200b}t", "root\u{0}", "ROOT ", "RooT\u{ad}"];
+const ROOT_SPELLINGS: &[&str] = &[
+    "root",
+    "ROOT",
+    "Root",
+    " root",
+    "root ",
+    "\troot",
+    "root\n",
+    "ｒｏｏｔ",
+    "roo\u{200b}t",
+    "root\u{0}",
+    "ROOT ",
+    "RooT\u{ad}",
+];
 
 #[tokio::test]
 async fn cve_2018_19786_a_seal_that_fails_shows_no_key() {
@@ -84,13 +97,22 @@ async fn cve_2020_12757_no_engine_outlives_the_cap() {
     let server = server().await;
     server.database().await;
     for mount in ["syn", "database"] {
-        server.post(&format!("sys/mounts/{mount}/tune"), server.root(), json!({ "default_lease_ttl": "100s", "max_lease_ttl": "100s" })).await.ok();
+        server
+            .post(
+                &format!("sys/mounts/{mount}/tune"),
+                server.root(),
+                json!({ "default_lease_ttl": "100s", "max_lease_ttl": "100s" }),
+            )
+            .await
+            .ok();
     }
     for path in ["syn/creds/a?ttl=9999", "syn/creds/a?ttl=9999&max_ttl=99999", "database/creds/app"] {
         let made = server.get(path, server.root()).await.ok();
         assert_eq!(made.number_at("/lease_duration"), 100, "{path}");
         server.advance(99);
-        let renewed = server.post("sys/leases/renew", server.root(), json!({ "lease_id": made.lease_id(), "increment": 9999 })).await;
+        let renewed = server
+            .post("sys/leases/renew", server.root(), json!({ "lease_id": made.lease_id(), "increment": 9999 }))
+            .await;
         assert!(renewed.number_at("/lease_duration") <= 1, "{path}");
         let end = server.source().users()[&made.text_at("/data/username")].expires_ms;
         assert!(end <= server.now().0 + 1000, "{path}: the source keeps it {} ms", end - server.now().0);
@@ -111,7 +133,15 @@ async fn cve_2020_13223_and_2022_25244_no_configuration_gives_a_password_back() 
         }
     }
     let made = server.get("database/creds/app", server.root()).await.ok();
-    let shown = server.log_shows(&["USERINFOCANARY", "QUERYCANARY", "KEYCANARY", "initial-root-password", &made.text_at("/data/password")]).await;
+    let shown = server
+        .log_shows(&[
+            "USERINFOCANARY",
+            "QUERYCANARY",
+            "KEYCANARY",
+            "initial-root-password",
+            &made.text_at("/data/password"),
+        ])
+        .await;
     assert!(shown.is_empty(), "{shown:?}");
 }
 
@@ -121,7 +151,20 @@ async fn cve_2020_25594_mounts_cannot_be_enumerated() {
     let low = server.token(&["default"]).await;
     for token in ["", "hvs.unknown", &low] {
         let mut answers = BTreeSet::new();
-        for path in ["secret/data/a", "secret/data/none", "secret/", "secret", "nowhere/data/a", "nowhere", "syn/creds/a", "sys/nothing", "auth/approle/role/x", "auth/none/role/x", "sys/internal/ui/mounts/secret/a", "sys/internal/ui/mounts/none/a"] {
+        for path in [
+            "secret/data/a",
+            "secret/data/none",
+            "secret/",
+            "secret",
+            "nowhere/data/a",
+            "nowhere",
+            "syn/creds/a",
+            "sys/nothing",
+            "auth/approle/role/x",
+            "auth/none/role/x",
+            "sys/internal/ui/mounts/secret/a",
+            "sys/internal/ui/mounts/none/a",
+        ] {
             let reply = server.get(path, token).await;
             answers.insert((reply.status, reply.text, format!("{:?}", reply.headers)));
         }
@@ -134,7 +177,13 @@ async fn cve_2020_35177_2023_3462_2025_6010_a_login_tells_nothing_of_who_exists(
     let server = server().await;
     let ids = server.approle("app", json!({ "token_policies": "default" })).await;
     let mut answers = BTreeSet::new();
-    for body in [json!({ "role_id": ids.0, "secret_id": "x" }), json!({ "role_id": "x", "secret_id": "x" }), json!({ "role_id": "x", "secret_id": ids.1 }), json!({ "role_id": ids.0, "secret_id": "" }), json!({ "role_id": ids.0 })] {
+    for body in [
+        json!({ "role_id": ids.0, "secret_id": "x" }),
+        json!({ "role_id": "x", "secret_id": "x" }),
+        json!({ "role_id": "x", "secret_id": ids.1 }),
+        json!({ "role_id": ids.0, "secret_id": "" }),
+        json!({ "role_id": ids.0 }),
+    ] {
         let refused = server.post("auth/approle/login", "", body).await;
         answers.insert((refused.status, refused.errors()));
     }
@@ -144,7 +193,14 @@ async fn cve_2020_35177_2023_3462_2025_6010_a_login_tells_nothing_of_who_exists(
 #[tokio::test]
 async fn cve_2021_3024_odd_requests_get_no_addresses() {
     let server = server().await;
-    for (method, path, body) in [("GET", "%", ""), ("GET", "..", ""), ("BREW", "secret/data/a", ""), ("POST", "secret/data/a", "\u{0}"), ("POST", "secret/data/a", "[1,2"), ("GET", "secret/data/a?%zz=1", "")] {
+    for (method, path, body) in [
+        ("GET", "%", ""),
+        ("GET", "..", ""),
+        ("BREW", "secret/data/a", ""),
+        ("POST", "secret/data/a", "\u{0}"),
+        ("POST", "secret/data/a", "[1,2"),
+        ("GET", "secret/data/a?%zz=1", ""),
+    ] {
         for token in ["", "\u{7f}", server.root()] {
             let reply = server.call(method, path).token(token).body(body).send().await;
             assert!((400..500).contains(&reply.status), "{method} {path}: {}", reply.status);
@@ -160,7 +216,12 @@ async fn cve_2021_42135_a_glob_over_settings_gives_no_credential() {
     server.policy("viewer", r#"path "database/roles/*" { capabilities = ["read", "list"] } path "database/config/*" { capabilities = ["read"] }"#).await;
     let viewer = server.token(&["viewer"]).await;
     server.get("database/roles/app", &viewer).await.expect(200);
-    for path in ["database/creds/app", "database/roles/app/creds", "database/roles/../creds/app", "database/config/../creds/app"] {
+    for path in [
+        "database/creds/app",
+        "database/roles/app/creds",
+        "database/roles/../creds/app",
+        "database/config/../creds/app",
+    ] {
         let reply = server.get(path, &viewer).await;
         assert!(matches!(reply.status, 400 | 403 | 404), "{path}: {}", reply.status);
     }
@@ -177,12 +238,25 @@ async fn cve_2021_43998_and_2022_40186_aliases_are_told_apart_by_their_mount() {
         let role = format!("auth/{mount}/role/same");
         server.post(&role, server.root(), json!({ "token_policies": "default" })).await.ok();
         server.post(&format!("{role}/role-id"), server.root(), json!({ "role_id": "the-same-role-id" })).await.ok();
-        let secret_id = server.post(&format!("{role}/secret-id"), server.root(), json!({ "metadata": json!({ "mount": mount }).to_string() })).await.ok().text_at("/data/secret_id");
-        let login = server.post(&format!("auth/{mount}/login"), "", json!({ "role_id": "the-same-role-id", "secret_id": secret_id })).await.ok();
+        let secret_id = server
+            .post(
+                &format!("{role}/secret-id"),
+                server.root(),
+                json!({ "metadata": json!({ "mount": mount }).to_string() }),
+            )
+            .await
+            .ok()
+            .text_at("/data/secret_id");
+        let login = server
+            .post(&format!("auth/{mount}/login"), "", json!({ "role_id": "the-same-role-id", "secret_id": secret_id }))
+            .await
+            .ok();
         entities.insert(login.text_at("/auth/entity_id"));
         assert_eq!(login.at("/auth/metadata/mount"), &json!(mount));
         let other = if mount == "one" { "two" } else { "one" };
-        let crossed = server.post(&format!("auth/{other}/login"), "", json!({ "role_id": "the-same-role-id", "secret_id": secret_id })).await;
+        let crossed = server
+            .post(&format!("auth/{other}/login"), "", json!({ "role_id": "the-same-role-id", "secret_id": secret_id }))
+            .await;
         assert!(crossed.status >= 400, "a secret id of {mount} opens {other}");
     }
     assert_eq!(entities.len(), 2, "one name on two mounts is two entities");
@@ -191,7 +265,13 @@ async fn cve_2021_43998_and_2022_40186_aliases_are_told_apart_by_their_mount() {
     let entity = entities.iter().next().unwrap();
     let mut refused = 0;
     for name in ["extra-a", "extra-b"] {
-        let made = server.post("identity/entity-alias", server.root(), json!({ "name": name, "canonical_id": entity, "mount_accessor": accessor })).await;
+        let made = server
+            .post(
+                "identity/entity-alias",
+                server.root(),
+                json!({ "name": name, "canonical_id": entity, "mount_accessor": accessor }),
+            )
+            .await;
         refused += usize::from(!made.is_success());
     }
     assert!(refused >= 1, "one entity has several aliases on one mount");
@@ -200,8 +280,45 @@ async fn cve_2021_43998_and_2022_40186_aliases_are_told_apart_by_their_mount() {
 #[tokio::test]
 async fn cve_2021_45042_and_2023_3774_no_request_makes_the_server_panic() {
     let server = server().await;
-    let texts = ["", " ", "/", "//", ".", "..", "%2e%2e", "%00", "%", "%ff", "\u{feff}", "𝒳", "a".repeat(2000).as_str(), "+", "*", "{{", "{{identity.entity.id}}", "-1", "18446744073709551616", "null", "\"", "\\u0000"].map(str::to_owned);
-    let values = ["null", "true", "-1", "1e999", "18446744073709551616", "\"\"", "\"\\u0000\"", "\"\\ud800\"", "[]", "{}", "[[[]]]", "{\"\":{}}"];
+    let texts = [
+        "",
+        " ",
+        "/",
+        "//",
+        ".",
+        "..",
+        "%2e%2e",
+        "%00",
+        "%",
+        "%ff",
+        "\u{feff}",
+        "𝒳",
+        "a".repeat(2000).as_str(),
+        "+",
+        "*",
+        "{{",
+        "{{identity.entity.id}}",
+        "-1",
+        "18446744073709551616",
+        "null",
+        "\"",
+        "\\u0000",
+    ]
+    .map(str::to_owned);
+    let values = [
+        "null",
+        "true",
+        "-1",
+        "1e999",
+        "18446744073709551616",
+        "\"\"",
+        "\"\\u0000\"",
+        "\"\\ud800\"",
+        "[]",
+        "{}",
+        "[[[]]]",
+        "{\"\":{}}",
+    ];
     let rows: Vec<(String, &str)> = {
         let active = server.active();
         let verb = |method| match method {
@@ -214,19 +331,35 @@ async fn cve_2021_45042_and_2023_3774_no_request_makes_the_server_panic() {
         let mounts = active.mounts.now();
         let rows = mounts.iter().flat_map(|mount| {
             let facts = active.engine(mount).unwrap().route_facts();
-            facts.into_iter().map(|facts| (format!("{}{}", mount.path, facts.pattern), verb(facts.method))).collect::<Vec<_>>()
+            facts
+                .into_iter()
+                .map(|facts| (format!("{}{}", mount.path, facts.pattern), verb(facts.method)))
+                .collect::<Vec<_>>()
         });
         // Sealing would end the test; all else is asked with root's own rights.
-        rows.filter(|(path, _)| path != "sys/seal" && !path.contains("revoke-self") && path != "auth/token/revoke").collect()
+        rows.filter(|(path, _)| path != "sys/seal" && !path.contains("revoke-self") && path != "auth/token/revoke")
+            .collect()
     };
     for (pattern, verb) in &rows {
         for (n, text) in texts.iter().enumerate() {
-            let path: Vec<&str> = pattern.split('/').map(|piece| if piece.starts_with('{') { text.as_str() } else { piece }).collect();
+            let path: Vec<&str> =
+                pattern.split('/').map(|piece| if piece.starts_with('{') { text.as_str() } else { piece }).collect();
             let value = values[n % values.len()];
-            let body = ["name", "policy", "path", "data", "ttl", "lease_id", "versions", "token", "config", "type", "id"].map(|field| format!("\"{field}\":{value}")).join(",");
-            let call = server.call(verb, &path.join("/")).token(server.root()).header("content-type", if *verb == "PATCH" { "application/merge-patch+json" } else { "application/json" });
+            let body =
+                ["name", "policy", "path", "data", "ttl", "lease_id", "versions", "token", "config", "type", "id"]
+                    .map(|field| format!("\"{field}\":{value}"))
+                    .join(",");
+            let call = server.call(verb, &path.join("/")).token(server.root()).header(
+                "content-type",
+                if *verb == "PATCH" { "application/merge-patch+json" } else { "application/json" },
+            );
             let reply = call.body(&format!("{{{body}}}")).send().await;
-            assert!(reply.status < 500 || reply.status == 503, "{verb} {pattern} with {text:?}, {value}: {} {}", reply.status, reply.text);
+            assert!(
+                reply.status < 500 || reply.status == 503,
+                "{verb} {pattern} with {text:?}, {value}: {} {}",
+                reply.status,
+                reply.text
+            );
         }
     }
     server.get("secret/data/a", server.root()).await.ok();
@@ -259,14 +392,26 @@ async fn cve_2023_24999_one_role_s_accessor_is_nothing_to_another() {
         assert!(reply.data().is_null(), "{path}: {}", reply.text);
     }
     server.login(&mine).await.expect(200);
-    server.post("auth/approle/role/mine/secret-id-accessor/destroy", server.root(), json!({ "secret_id_accessor": accessor })).await.ok();
+    server
+        .post(
+            "auth/approle/role/mine/secret-id-accessor/destroy",
+            server.root(),
+            json!({ "secret_id_accessor": accessor }),
+        )
+        .await
+        .ok();
     assert!(server.login(&mine).await.status >= 400);
 }
 
 #[tokio::test]
 async fn cve_2024_9180_2025_5999_2025_64761_no_spelling_of_root_is_given_away() {
     let server = server().await;
-    server.policy("admin", r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "patch", "sudo"] }"#).await;
+    server
+        .policy(
+            "admin",
+            r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "patch", "sudo"] }"#,
+        )
+        .await;
     let admin = server.token(&["admin"]).await;
     let ids = server.approle("app", json!({ "token_policies": "default" })).await;
     let entity = server.login(&ids).await.ok().text_at("/auth/entity_id");
@@ -287,7 +432,8 @@ async fn cve_2024_9180_2025_5999_2025_64761_no_spelling_of_root_is_given_away() 
         ];
         for (path, body) in doors {
             let reply = server.post(path, &admin, body).await;
-            let granted = reply.at("/auth/policies").as_array().is_some_and(|all| all.iter().any(|name| name == "root"));
+            let granted =
+                reply.at("/auth/policies").as_array().is_some_and(|all| all.iter().any(|name| name == "root"));
             assert!(!granted, "{path} with {spelling:?} made a root token");
             if reply.is_success() {
                 assert!(!reply.text.contains("\"root\""), "{path} with {spelling:?}: {}", reply.text);
@@ -307,10 +453,14 @@ async fn cve_2024_9180_2025_5999_2025_64761_no_spelling_of_root_is_given_away() 
 #[tokio::test]
 async fn cve_2025_4656_and_2026_5807_nobody_cancels_a_rekey() {
     let server = TestServer::builder().shares(3, 2).start().await;
-    let begun = server.post("sys/rekey/init", server.root(), json!({ "secret_shares": 3, "secret_threshold": 2 })).await.ok();
+    let begun =
+        server.post("sys/rekey/init", server.root(), json!({ "secret_shares": 3, "secret_threshold": 2 })).await.ok();
     for token in ["", "hvs.unknown"] {
         server.delete("sys/rekey/init", token).await.expect(403);
-        server.post("sys/rekey/update", token, json!({ "key": "00", "nonce": begun.text_at("/nonce") })).await.expect(403);
+        server
+            .post("sys/rekey/update", token, json!({ "key": "00", "nonce": begun.text_at("/nonce") }))
+            .await
+            .expect(403);
         server.post("sys/rekey/init", token, json!({})).await.expect(403);
     }
     assert_eq!(server.get("sys/rekey/init", server.root()).await.ok().at("/started"), &json!(true));
@@ -320,7 +470,11 @@ async fn cve_2025_4656_and_2026_5807_nobody_cancels_a_rekey() {
 async fn cve_2025_6203_nesting_is_refused_before_anybody_is_asked() {
     let server = server().await;
     let before = server.log_bytes().await.len();
-    for body in ["[".repeat(200_000), "{\"a\":".repeat(100_000), format!("{{\"data\":{}1{}}}", "[".repeat(5_000), "]".repeat(5_000))] {
+    for body in [
+        "[".repeat(200_000),
+        "{\"a\":".repeat(100_000),
+        format!("{{\"data\":{}1{}}}", "[".repeat(5_000), "]".repeat(5_000)),
+    ] {
         let began = std::time::Instant::now();
         let refused = server.call("POST", "secret/data/a").body(&body).send().await;
         assert!((400..500).contains(&refused.status));
@@ -337,7 +491,23 @@ async fn cve_2026_3605_no_spelling_of_a_path_gets_round_its_policy() {
     server.policy("p", text).await;
     let token = server.token(&["p"]).await;
     for kind in ["data", "metadata"] {
-        for name in ["team/key", "team//key", "team/./key", "x/../team/key", "team%2Fkey", "%74eam/key", "team%2f%2e%2e%2fteam/key", "team/key/", "/team/key", "team\\key", "team/key%00", "team/key%20", "team/key;a=b", "team/key%3f", "TEAM/key"] {
+        for name in [
+            "team/key",
+            "team//key",
+            "team/./key",
+            "x/../team/key",
+            "team%2Fkey",
+            "%74eam/key",
+            "team%2f%2e%2e%2fteam/key",
+            "team/key/",
+            "/team/key",
+            "team\\key",
+            "team/key%00",
+            "team/key%20",
+            "team/key;a=b",
+            "team/key%3f",
+            "TEAM/key",
+        ] {
             let path = format!("secret/{kind}/{name}");
             server.delete(&path, &token).await;
             server.post(&path, &token, json!({ "data": { "k": "overwritten" } })).await;
@@ -362,14 +532,24 @@ async fn cve_2026_4525_and_2026_46358_credentials_in_headers_are_never_kept() {
     let root = server.root();
     for call in [
         server.call("GET", "sys/mounts").header("authorization", &format!("Bearer {root}")),
-        server.call("GET", "sys/mounts").token(root).header("cookie", "HEADERCANARY1").header("proxy-authorization", "HEADERCANARY2"),
+        server
+            .call("GET", "sys/mounts")
+            .token(root)
+            .header("cookie", "HEADERCANARY1")
+            .header("proxy-authorization", "HEADERCANARY2"),
         server.call("GET", "sys/mounts").token("hvs.HEADERCANARY3").header("x-trace", "HEADERCANARY4"),
         server.call("POST", "auth/none/login").header("authorization", "Basic HEADERCANARY5"),
     ] {
         call.send().await;
     }
     assert!(server.log_shows(&[root, "HEADERCANARY"]).await.is_empty());
-    let kept: Vec<_> = server.log().await.into_iter().flat_map(|record| record.headers).map(|header| header.name.as_str().to_owned()).collect();
+    let kept: Vec<_> = server
+        .log()
+        .await
+        .into_iter()
+        .flat_map(|record| record.headers)
+        .map(|header| header.name.as_str().to_owned())
+        .collect();
     assert_eq!(kept, ["x-trace"]);
 }
 
@@ -389,7 +569,12 @@ async fn cve_2026_46405_a_login_that_fails_leaves_no_token() {
     for secret_id in ["", "x", "unknown"] {
         assert!(server.login(&(ids.0.clone(), secret_id.to_owned())).await.status >= 400);
     }
-    server.call("POST", "auth/approle/login").json(&json!({ "role_id": ids.0, "secret_id": ids.1 })).wrap("9999999999").send().await;
+    server
+        .call("POST", "auth/approle/login")
+        .json(&json!({ "role_id": ids.0, "secret_id": ids.1 }))
+        .wrap("9999999999")
+        .send()
+        .await;
     assert_eq!(count(&server).await, before);
 }
 
@@ -441,25 +626,41 @@ path "database/creds/app" { capabilities = ["deny"] }"#;
         server.delete(&format!("database/roles/{name}"), &token).await;
     }
     // All of it is as it was.
-    for path in ["auth/approle/role/prod", "sys/policies/acl/secretive", "identity/entity/name/person", "database/roles/app"] {
+    for path in
+        ["auth/approle/role/prod", "sys/policies/acl/secretive", "identity/entity/name/person", "database/roles/app"]
+    {
         server.get(path, server.root()).await.expect(200);
     }
-    assert_eq!(server.get("sys/policies/acl/secretive", server.root()).await.ok().text_at("/data/policy"), r#"path "a" {}"#);
+    assert_eq!(
+        server.get("sys/policies/acl/secretive", server.root()).await.ok().text_at("/data/policy"),
+        r#"path "a" {}"#
+    );
 }
 
 #[tokio::test]
 async fn cve_2026_105820_a_policy_name_is_a_name_and_no_path() {
     let server = server().await;
     // An empty name in a list is no name at all: who asks for none inherits, as in Vault.
-    for name in ["../default", "..", "a/b", "a%2fb", "a%2f..%2fb", "a\u{0}", "a*", "{{identity.entity.id}}", &"n".repeat(600)] {
-        let written = server.post(&format!("sys/policies/acl/{name}"), server.root(), json!({ "policy": "path \"*\" { capabilities = [\"read\"] }" })).await;
+    for name in
+        ["../default", "..", "a/b", "a%2fb", "a%2f..%2fb", "a\u{0}", "a*", "{{identity.entity.id}}", &"n".repeat(600)]
+    {
+        let written = server
+            .post(
+                &format!("sys/policies/acl/{name}"),
+                server.root(),
+                json!({ "policy": "path \"*\" { capabilities = [\"read\"] }" }),
+            )
+            .await;
         let token = server.post("auth/token/create", server.root(), json!({ "policies": [name] })).await;
         if !token.is_success() {
             assert!((400..500).contains(&token.status), "{name:?}: {}", token.status);
             continue;
         }
         // A name that is one: it gives what its own text says, if that was accepted, and nothing else.
-        assert!(written.is_success() || server.get("secret/data/a", &token.client_token()).await.status == 403, "{name:?}");
+        assert!(
+            written.is_success() || server.get("secret/data/a", &token.client_token()).await.status == 403,
+            "{name:?}"
+        );
     }
 }
 
@@ -490,7 +691,21 @@ async fn vault_2_0_4_selectors_that_name_two_entities_are_refused() {
 #[tokio::test]
 async fn ghsa_rh46_only_the_wire_s_own_verbs_are_dispatched() {
     let server = server().await;
-    for verb in ["RENEW", "REVOKE", "ROLLBACK", "ALIAS-LOOKAHEAD", "RESOLVE-ROLE", "HEADER", "CONNECT", "TRACE", "OPTIONS", "create", "get", "", "SCAN"] {
+    for verb in [
+        "RENEW",
+        "REVOKE",
+        "ROLLBACK",
+        "ALIAS-LOOKAHEAD",
+        "RESOLVE-ROLE",
+        "HEADER",
+        "CONNECT",
+        "TRACE",
+        "OPTIONS",
+        "create",
+        "get",
+        "",
+        "SCAN",
+    ] {
         let before = server.log_bytes().await.len();
         let reply = server.call(verb, "auth/token/create").token(server.root()).body("{}").send().await;
         assert_eq!(reply.status, 405, "{verb:?}");
@@ -503,11 +718,18 @@ async fn ghsa_rh46_only_the_wire_s_own_verbs_are_dispatched() {
 async fn cve_2026_55775_a_namespace_that_does_not_serve_is_not_the_root() {
     let server = server().await;
     for name in ["team", "ROOT/team", "root/../root", "./", "Root", "team/root", "*"] {
-        let reply = server.call("GET", "secret/data/a").token(server.root()).header("x-vault-namespace", name).send().await;
+        let reply =
+            server.call("GET", "secret/data/a").token(server.root()).header("x-vault-namespace", name).send().await;
         assert_eq!(reply.status, 404, "{name}");
     }
     for name in ["", "/", "root", "root/"] {
-        server.call("GET", "secret/data/a").token(server.root()).header("x-vault-namespace", name).send().await.expect(200);
+        server
+            .call("GET", "secret/data/a")
+            .token(server.root())
+            .header("x-vault-namespace", name)
+            .send()
+            .await
+            .expect(200);
     }
     server.get("team/secret/data/a", server.root()).await.expect(404);
 }
