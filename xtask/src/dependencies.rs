@@ -42,6 +42,7 @@ const TWICE: &[(&str, &str)] = &[
     ("der", "certificate crates follow different generations"),
     ("spki", "certificate crates follow different generations"),
     ("base64", "tests' crates follow an older generation"),
+    ("bit-vec", "an optional part of a hash table crate follows the older generation"),
     ("bitflags", "a build tool follows the older generation"),
     ("itertools", "a build tool follows the older generation"),
     ("socket2", "runtimes follow different generations"),

@@ -3,15 +3,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::embedded::journal::{Group, JournalFile, WriteFailure, Writer};
 use crate::embedded::shared::Shared;
 
+/// A group of at least this many waiters says that many more are on their way: the next one is given a moment to gather.
+/// A lone writer never waits for company.
+const GATHER_WAITERS_MIN: usize = 8;
+/// Longest such moment. Measured with 128 connections on two cores: a sync for every third request costs more in wake-ups
+/// than the wait does.
+const GATHER_MAX: Duration = Duration::from_micros(300);
+
 pub(crate) fn run(shared: &Arc<Shared>, mut writer: Writer) {
     let mut group = Group::new();
+    let mut gather = Duration::ZERO;
     loop {
+        if !gather.is_zero() {
+            std::thread::sleep(gather);
+        }
         let log_upto;
+        let waiters;
         {
             let mut state = shared.lock();
             while state.pending.is_empty() {
@@ -26,6 +38,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut writer: Writer) {
             std::mem::swap(&mut group, &mut state.pending);
             state.inflight_upto = group.last();
             state.inflight_waiters = std::mem::take(&mut state.pending_waiters);
+            waiters = state.inflight_waiters.len();
             log_upto = state.log_end;
             if std::mem::take(&mut state.rotate) {
                 writer.rotate();
@@ -46,7 +59,9 @@ pub(crate) fn run(shared: &Arc<Shared>, mut writer: Writer) {
         match written {
             Ok(file) => {
                 shared.syncs.fetch_add(1, Ordering::Relaxed);
-                shared.sync_ns.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
+                let took = started.elapsed();
+                shared.sync_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+                gather = if waiters >= GATHER_WAITERS_MIN { (took / 2).min(GATHER_MAX) } else { Duration::ZERO };
                 acknowledge(shared, &group, log_upto, file);
             }
             Err(WriteFailure::Full(error)) => {
