@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Real Vault clients against a running server: hvac, Vault's own Go client and node-vault. The server is the one that VAULT_ADDR and
+# VAULT_TOKEN name, or else each suite starts its own from CARDEA_BINARY (by default the newest build here). A client whose
+# language is not on the machine is skipped with a word; every suite runs even if one before it failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+suites=$PWD/conformance work=$PWD/target/conformance
+mkdir -p "$work"
+CARDEA_BINARY=${CARDEA_BINARY:-$(ls -t "$PWD"/target/{debug,release}/cardea 2>/dev/null | head -n 1 || true)}
+export CARDEA_BINARY
+if [ -n "${VAULT_ADDR:-}" ]; then
+  : "${VAULT_TOKEN:?names the root token of the server at VAULT_ADDR}"
+elif [ ! -x "$CARDEA_BINARY" ]; then
+  echo "conformance: no server: build one, or set CARDEA_BINARY, or VAULT_ADDR and VAULT_TOKEN" >&2
+  exit 2
+fi
+
+failed=()
+step() { printf '\n== %s\n' "$*"; }
+
+step "hvac"
+if ! cmp -s "$suites/python/requirements.txt" "$work/requirements.txt"; then
+  python3 -m venv --clear "$work/venv" # Debian: python3-venv
+  "$work/venv/bin/pip" install -q --disable-pip-version-check -r "$suites/python/requirements.txt"
+  cp "$suites/python/requirements.txt" "$work/requirements.txt"
+fi
+(cd "$suites/python" && "$work/venv/bin/python" -B -m pytest -q --tb=short "$@") || failed+=(hvac)
+
+step "Go client"
+if command -v go >/dev/null; then
+  (cd "$suites/go" && ../with_server.sh go test -count=1 ./...) || failed+=(go)
+else echo "skipped: go is not installed"; fi
+
+step "node-vault"
+if command -v npm >/dev/null; then
+  if ! cmp -s "$suites/node/requirements.txt" "$work/node/requirements.txt"; then
+    mkdir -p "$work/node"
+    (cd "$work/node" && npm install --silent --no-save --no-package-lock --no-audit --no-fund $(cat "$suites/node/requirements.txt"))
+    cp "$suites/node/requirements.txt" "$work/node/requirements.txt"
+  fi
+  NODE_PATH=$work/node/node_modules "$suites/with_server.sh" node --test "$suites/node/" || failed+=(node)
+else echo "skipped: npm is not installed"; fi
+
+[ ${#failed[@]} -eq 0 ] || { printf '\nconformance: these suites failed: %s\n' "${failed[*]}" >&2; exit 1; }
+printf '\nconformance: all suites hold\n'
