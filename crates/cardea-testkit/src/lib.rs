@@ -8,6 +8,7 @@
 // A helper of tests fails as a test does: by a panic that names the place.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod builder; // how a server is made
 mod clock; // time that only tests move
 mod plug; // what lies between a node and its disk: power and faults
 mod reply; // a response, taken apart
@@ -17,8 +18,9 @@ mod source; // a system behind the server
 pub mod synthetic; // an engine that issues credentials of the fake source
 pub mod toy; // the second dialect
 
+pub use builder::Builder;
 pub use clock::TestClock;
 pub use plug::Plug;
 pub use reply::Reply;
-pub use server::{Builder, Call, TestServer};
+pub use server::{Call, TestServer};
 pub use source::{FakeSource, Mode, User};

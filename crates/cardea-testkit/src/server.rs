@@ -3,6 +3,7 @@
 //! `restart` is a crash: the old node loses its disk at once, a new one starts over what was durable. `settle` runs the
 //! background work here and now, so that no test sleeps and hopes.
 
+use crate::builder::Builder;
 use crate::clock::TestClock;
 use crate::plug::Plug;
 use crate::reply::Reply;
@@ -18,7 +19,6 @@ use cardea_kernel::lifecycle::{Node, Parts};
 use cardea_kernel::log::Witness;
 use cardea_kernel::metrics::Metrics;
 use cardea_kernel::registry::Registry;
-use cardea_kernel::settings::Settings;
 use cardea_kernel::tokens::{self, NewToken};
 use cardea_kernel::{access_keys, jobs, leases, revoker, runner};
 use cardea_model::wire::WireRequest;
@@ -26,7 +26,7 @@ use cardea_model::{NamespaceId, SecretBytes, Timestamp, TokenKind, TtlSeconds};
 use cardea_sdk::ExternalError;
 use cardea_sdk::context::Faults;
 use cardea_sdk::dialect::{Dialect, DialectConfig, RenderContext};
-use cardea_sdk::erased::{AnyEngine, Erased, ErasedAuth};
+use cardea_sdk::erased::{Erased, ErasedAuth};
 use cardea_storage::store::Store;
 use cardea_storage::{FaultPlan, MemoryStore};
 use serde_json::{Value, json};
@@ -39,118 +39,6 @@ use zeroize::Zeroizing;
 const ROUNDS_MAX: usize = 2_000;
 /// Records read from the log at once.
 const LOG_PORTION: usize = 10_000;
-
-/// How a server is made.
-#[derive(Clone)]
-pub struct Builder {
-    seed: Vec<u8>,
-    settings: Settings,
-    shares: (u8, u8),
-    static_key: Option<[u8; 32]>,
-    witnessed: bool,
-    engines: Vec<Arc<dyn AnyEngine>>,
-    logged_headers: Vec<String>,
-    disk: Option<Arc<dyn Store>>,
-    clock: TestClock,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        let settings =
-            Settings { stranger_refusals_per_s: 100_000, storage_kind: "inmem".to_owned(), ..Settings::default() };
-        Self {
-            seed: b"testkit".to_vec(),
-            settings,
-            shares: (1, 1),
-            static_key: None,
-            witnessed: false,
-            engines: Vec::new(),
-            logged_headers: Vec::new(),
-            disk: None,
-            clock: TestClock::default(),
-        }
-    }
-}
-
-impl Builder {
-    /// Randomness follows from this.
-    #[must_use]
-    pub fn seed(mut self, seed: &str) -> Self {
-        self.seed = seed.as_bytes().to_vec();
-        self
-    }
-
-    #[must_use]
-    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(&mut self.settings);
-        self
-    }
-
-    #[must_use]
-    pub fn shares(mut self, shares: u8, threshold: u8) -> Self {
-        self.shares = (shares, threshold);
-        self
-    }
-
-    /// Sealed by a key file and not by shares.
-    #[must_use]
-    pub fn static_key(mut self, key: [u8; 32]) -> Self {
-        self.static_key = Some(key);
-        self
-    }
-
-    /// Remembers the size of the log outside the disk.
-    #[must_use]
-    pub fn witnessed(mut self) -> Self {
-        self.witnessed = true;
-        self
-    }
-
-    /// One more engine that can be mounted.
-    #[must_use]
-    pub fn engine(mut self, engine: Arc<dyn AnyEngine>) -> Self {
-        self.engines.push(engine);
-        self
-    }
-
-    #[must_use]
-    pub fn logged_header(mut self, name: &str) -> Self {
-        self.logged_headers.push(name.to_owned());
-        self
-    }
-
-    /// Another store than the one in memory. Such a server cannot be forked.
-    #[must_use]
-    pub fn disk(mut self, disk: Arc<dyn Store>) -> Self {
-        self.disk = Some(disk);
-        self
-    }
-
-    /// The clock that the disk was made with.
-    #[must_use]
-    pub fn clock(mut self, clock: &TestClock) -> Self {
-        self.clock = clock.clone();
-        self
-    }
-
-    /// A server that was never initialised.
-    #[must_use]
-    pub fn blank(self) -> TestServer {
-        let clock = self.clock.clone();
-        let memory = MemoryStore::new(clock.for_store());
-        let disk = self.disk.clone().unwrap_or_else(|| Arc::new(memory.clone()));
-        let rng: Arc<dyn Randomness> = Arc::new(SeededRandomness::new(&self.seed));
-        TestServer::assemble(self, clock, memory, disk, FakeSource::default(), rng, Arc::default())
-    }
-
-    /// A server that is initialised and unsealed.
-    pub async fn start(self) -> TestServer {
-        let mut server = self.blank();
-        server.init().await;
-        server.unseal().await;
-        server
-    }
-}
 
 /// A whole server.
 pub struct TestServer {
@@ -206,6 +94,14 @@ impl TestServer {
     /// A server that is initialised and unsealed, with nothing mounted but what every server has.
     pub async fn start() -> Self {
         Builder::default().start().await
+    }
+
+    pub(crate) fn blank(builder: Builder) -> Self {
+        let clock = builder.clock.clone();
+        let memory = MemoryStore::new(clock.for_store());
+        let disk = builder.disk.clone().unwrap_or_else(|| Arc::new(memory.clone()));
+        let rng: Arc<dyn Randomness> = Arc::new(SeededRandomness::new(&builder.seed));
+        Self::assemble(builder, clock, memory, disk, FakeSource::default(), rng, Arc::default())
     }
 
     fn assemble(
