@@ -26,7 +26,7 @@ def test_mounts(root, name):
 def test_move_a_mount(root, name):
     root.sys.enable_secrets_engine("kv", path=name, options={"version": "2"})
     root.secrets.kv.v2.create_or_update_secret("a", {"x": "1"}, mount_point=name)
-    migration = root.sys.move_backend(name, name + "-new").json()["data"]["migration_id"]
+    migration = root.sys.move_backend(name, name + "-new")["data"]["migration_id"]
     for _ in range(100):
         status = root.adapter.get(f"/v1/sys/remount/status/{migration}")["data"]
         if status["migration_info"]["status"] != "in-progress":
@@ -48,10 +48,10 @@ def test_tuning_one_thing_leaves_the_others(root, name):
 
 
 @pytest.mark.parametrize("body", ["", "null", "{}"])
-def test_a_body_of_nothing(root, body):
+def test_a_body_of_nothing(root, with_token, body):
     """Clients with nothing to say send nothing, an empty object or JSON's null."""
     token = root.auth.token.create(policies=["default"])["auth"]["client_token"]
-    renewed = root.adapter.post("/v1/auth/token/renew-self", data=body, headers={"X-Vault-Token": token})
+    renewed = with_token(token).adapter.post("/v1/auth/token/renew-self", data=body)
     assert renewed["auth"]["client_token"] == token
 
 
