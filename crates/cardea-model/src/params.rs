@@ -34,7 +34,8 @@ impl Params {
     /// [`Cause::Invalid`] for what is not a JSON object, for a repeated member; [`Cause::TooLarge`] beyond the bounds.
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(body).map_err(|_| Error::invalid("request body is not UTF-8"))?;
-        if text.trim().is_empty() {
+        // Go's client sends `null` where it has no body.
+        if matches!(text.trim(), "" | "null") {
             return Ok(Self::default());
         }
         check_depth(text)?;
@@ -252,7 +253,9 @@ impl<'p> Reader<'p> {
         let params = self.params;
         let mut out: Vec<(&str, Member<'p>)> =
             params.captures.iter().map(|(key, value)| (*key, Member::Text(value))).collect();
-        let body = params.body.iter().map(|(key, raw)| (key.as_str(), Member::Json(raw)));
+        // Clients send `null` for what their caller left out: it is as if the member were not there.
+        let given = params.body.iter().filter(|(_, raw)| raw.get() != "null");
+        let body = given.map(|(key, raw)| (key.as_str(), Member::Json(raw)));
         let query = params.query.iter().map(|(key, value)| (key.as_str(), Member::Text(value)));
         for (key, member) in body.chain(query) {
             if !out.iter().any(|(known, _)| *known == key) {

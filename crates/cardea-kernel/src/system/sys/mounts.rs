@@ -7,7 +7,7 @@ use crate::extra::{After, Extra};
 use crate::jobs::{self, Job};
 use crate::mounts::{self, MountChange};
 use cardea_model::mount::{Mount, MountClass, MountConfig};
-use cardea_model::{Body, Envelope, Error, Params, loose};
+use cardea_model::{Body, Envelope, Error, Params, TtlSeconds, loose};
 use cardea_sdk::context::System;
 use cardea_sdk::route::{Access, Bound, Route};
 use cardea_sdk::{Context, Done, Outcome};
@@ -26,6 +26,7 @@ pub enum Op {
     ReadTune { auth: bool, path: String },
     Tune { auth: bool, path: String, input: Box<TuneInput> },
     Remount { from: String, to: String },
+    RemountStatus { id: String },
     UiMounts,
     UiMount { path: String },
 }
@@ -60,8 +61,8 @@ pub struct EnableInput {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct TuneFields {
-    default_lease_ttl: Option<loose::Duration>,
-    max_lease_ttl: Option<loose::Duration>,
+    default_lease_ttl: GivenDuration,
+    max_lease_ttl: GivenDuration,
     force_no_cache: Option<loose::Flag>,
     listing_visibility: Option<String>,
     token_type: Option<String>,
@@ -79,9 +80,9 @@ pub struct TuneInput {
     #[serde(default)]
     description: Option<String>,
     #[serde(default)]
-    default_lease_ttl: Option<loose::Duration>,
+    default_lease_ttl: GivenDuration,
     #[serde(default)]
-    max_lease_ttl: Option<loose::Duration>,
+    max_lease_ttl: GivenDuration,
     #[serde(default)]
     force_no_cache: Option<loose::Flag>,
     #[serde(default)]
@@ -98,6 +99,23 @@ pub struct TuneInput {
     allowed_response_headers: Option<loose::List>,
     #[serde(default)]
     options: Option<loose::Pairs>,
+}
+
+/// A duration that was given. Go's client sends an empty text for one that was not: it changes nothing, where 0 resets.
+#[derive(Clone, Copy, Default)]
+struct GivenDuration(Option<TtlSeconds>);
+
+impl<'de> Deserialize<'de> for GivenDuration {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = loose::Text::deserialize(deserializer)?;
+        match text.0.trim() {
+            "" => Ok(Self(None)),
+            text => match cardea_model::time::parse_duration_s(text) {
+                Ok(seconds) => Ok(Self(Some(TtlSeconds(seconds)))),
+                Err(error) => Err(serde::de::Error::custom(error.client)),
+            },
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -156,6 +174,11 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
         .clear(&["from", "to"])
         .help("Moves a mount to another path. Its records stay where they are; its leases must be gone.")
         .example("{\"from\": \"secret\", \"to\": \"team/secret\"}"),
+        Route::read("remount-status", "remount/status/{migration_id}", |p| {
+            Bound::read(p, |i: StatusInput| SysOp::Mounts(Op::RemountStatus { id: i.migration_id }))
+        })
+        .access(Access::Sudo)
+        .help("How a move ended. Moves are immediate here, so one that is known has succeeded."),
         Route::read("ui-mounts", "internal/ui/mounts", |p| Bound::plain(p, SysOp::Mounts(Op::UiMounts)))
             .access(Access::Anonymous)
             .help("Mounts that the caller can reach; without a token those that are listed for everybody."),
@@ -210,6 +233,7 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
         }
         Op::Tune { auth, path, input } => tune(active, cx, *auth, path, input),
         Op::Remount { from, to } => remount(active, cx, from, to).await,
+        Op::RemountStatus { id } => remount_status(cx, id).await,
         Op::UiMounts => ui_mounts(active, cx),
         Op::UiMount { path } => ui_mount(active, cx, path),
     }
@@ -321,8 +345,8 @@ fn disable(active: &Active, cx: &mut Context<'_>, auth: bool, path: &str) -> Res
 
 /// What an enable or a tune call changes.
 struct Changes<'i> {
-    default_lease_ttl: Option<loose::Duration>,
-    max_lease_ttl: Option<loose::Duration>,
+    default_lease_ttl: GivenDuration,
+    max_lease_ttl: GivenDuration,
     force_no_cache: Option<loose::Flag>,
     listing_visibility: Option<&'i str>,
     token_type: Option<&'i str>,
@@ -334,10 +358,10 @@ struct Changes<'i> {
 
 impl Changes<'_> {
     fn apply(&self, config: &mut MountConfig) -> Result<(), Error> {
-        if let Some(ttl) = self.default_lease_ttl {
+        if let Some(ttl) = self.default_lease_ttl.0 {
             config.default_lease_ttl_s = ttl.none_if_zero().map(|ttl| ttl.0);
         }
-        if let Some(ttl) = self.max_lease_ttl {
+        if let Some(ttl) = self.max_lease_ttl.0 {
             config.max_lease_ttl_s = ttl.none_if_zero().map(|ttl| ttl.0);
         }
         if let (Some(default), Some(max)) = (config.default_lease_ttl_s, config.max_lease_ttl_s)
@@ -435,9 +459,41 @@ async fn remount(active: &Active, cx: &mut Context<'_>, from: &str, to: &str) ->
     struct Answer {
         migration_id: String,
     }
-    let answer = cardea_model::Payload::of(&Answer { migration_id: cardea_crypto::random::uuid4(cx.rng) })?;
+    let migration_id = cardea_crypto::random::uuid4(cx.rng);
+    cx.state.put(&migration_id, &Move { from: found.path.clone(), to: mount.path.clone() })?;
+    let answer = cardea_model::Payload::of(&Answer { migration_id })?;
     let change = MountChange::Moved { from: found.path.clone(), mount: Box::new(mount) };
     Ok(Extra::with(Body::Object(answer), Extra { after: vec![After::Mounts(change)], ..Extra::default() }))
+}
+
+/// A move that happened; what clients poll.
+#[derive(Serialize, Deserialize)]
+struct Move {
+    from: String,
+    to: String,
+}
+cardea_storage::json_record!(Move, "mount-move", 1);
+
+#[derive(Deserialize)]
+struct StatusInput {
+    migration_id: String,
+}
+
+async fn remount_status(cx: &mut Context<'_>, id: &str) -> Result<Outcome, Error> {
+    #[derive(Serialize)]
+    struct Info<'a> {
+        source_mount: &'a str,
+        target_mount: &'a str,
+        status: &'static str,
+    }
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        migration_id: &'a str,
+        migration_info: Info<'a>,
+    }
+    let known = cx.state.get::<Move>(id).await?.ok_or_else(Error::not_found)?;
+    let info = Info { source_mount: &known.from, target_mount: &known.to, status: "success" };
+    Done::object(&Answer { migration_id: id, migration_info: info })
 }
 
 fn ui_mounts(active: &Active, cx: &Context<'_>) -> Result<Outcome, Error> {
