@@ -14,9 +14,26 @@ pub enum Job {
     /// Remove a revoked token with its leases and descendants.
     RevokeToken { namespace: NamespaceId, token: String, keep_children: bool },
     /// Revoke every lease below a prefix; `force` forgets those whose source does not answer.
-    RevokePrefix { namespace: NamespaceId, prefix: String, force: bool },
+    RevokePrefix {
+        namespace: NamespaceId,
+        prefix: String,
+        force: bool,
+        /// The last lease that was seen; announcing the job anew begins from the start.
+        #[serde(default)]
+        cursor: Option<String>,
+    },
     /// Revoke a removed mount's leases, then delete everything it stored.
-    RemoveMount { namespace: NamespaceId, uuid: String, path: String },
+    RemoveMount {
+        namespace: NamespaceId,
+        uuid: String,
+        path: String,
+        /// The last lease that was marked.
+        #[serde(default)]
+        cursor: Option<String>,
+        /// Whether all leases are marked: what is left is to wait for the source.
+        #[serde(default)]
+        marked: bool,
+    },
     /// Rewrap every data key under the current key-encryption key.
     Rewrap {
         term: u32,
@@ -41,7 +58,9 @@ impl Job {
     pub fn key(&self) -> String {
         match self {
             Self::RevokeToken { namespace, token, .. } => format!("revoke-token/{namespace}/{token}"),
-            Self::RevokePrefix { namespace, prefix, force } => format!("revoke-prefix/{namespace}/{force}/{prefix}"),
+            Self::RevokePrefix { namespace, prefix, force, .. } => {
+                format!("revoke-prefix/{namespace}/{force}/{prefix}")
+            }
             Self::RemoveMount { uuid, .. } => format!("remove-mount/{uuid}"),
             Self::Rewrap { .. } => "rewrap".to_owned(),
         }

@@ -121,10 +121,8 @@ async fn step(active: &Arc<Active>, key: &str) -> Result<Progress, Error> {
         Job::RevokeToken { namespace, token, keep_children } => {
             revoke_token(active, txn, key, &namespace, &token, keep_children).await
         }
-        Job::RevokePrefix { namespace, prefix, force } => {
-            revoke_prefix(active, txn, key, &namespace, &prefix, force).await
-        }
-        Job::RemoveMount { namespace, uuid, path } => remove_mount(active, txn, key, &namespace, &uuid, &path).await,
+        Job::RevokePrefix { .. } => revoke_prefix(active, txn, key, job).await,
+        Job::RemoveMount { .. } => remove_mount(active, txn, key, job).await,
         Job::Rewrap { .. } => rewrap::step(active, txn, key, job).await,
     }
 }
@@ -165,65 +163,73 @@ async fn revoke_token(
     Ok(if finished { Progress::Finished } else { Progress::More })
 }
 
-async fn revoke_prefix(
-    active: &Active,
-    mut txn: Txn,
-    key: &str,
-    namespace: &NamespaceId,
-    prefix: &str,
-    force: bool,
-) -> Result<Progress, Error> {
-    let now = txn.now().await?;
-    let mut after: Option<String> = None;
-    // Leases that are marked already stay in the listing until their source confirms; walk over them.
-    loop {
-        let page = leases::under(&mut txn, namespace, prefix, after.as_deref(), LEASES_A_STEP).await?;
-        let Some(last) = page.last().cloned() else { break };
-        if force {
-            drop(txn);
-            for id in &page {
-                revoker::revoke_one_now(active, namespace, id, true).await?;
-            }
-            return Ok(Progress::More);
-        }
-        let mut marked = false;
+/// Marks every lease below a prefix, so that the revoker takes them; with `force` each leaves here, confirmed or not.
+async fn revoke_prefix(active: &Active, mut txn: Txn, key: &str, job: Job) -> Result<Progress, Error> {
+    let Job::RevokePrefix { namespace, prefix, force, cursor } = &job else {
+        return Err(Error::internal("not the revocation of a prefix"));
+    };
+    let page = leases::under(&mut txn, namespace, prefix, cursor.as_deref(), LEASES_A_STEP).await?;
+    let Some(last) = page.last().cloned() else {
+        jobs::finish(&mut txn, key);
+        commit(txn).await?;
+        return Ok(Progress::Finished);
+    };
+    if *force {
         for id in &page {
-            if leases::find(&mut txn, namespace, id).await?.is_some_and(|lease| lease.state != LeaseState::Revoking) {
-                leases::mark_revoking(&mut txn, namespace, id, now).await?;
-                marked = true;
-            }
-        }
-        if marked {
-            commit(txn).await?;
-            active.wake.notify_waiters();
-            return Ok(Progress::More);
+            revoker::revoke_one_now(active, namespace, id, true).await?;
         }
         txn = active.sealed.txn();
-        after = Some(last);
+        // Announced anew meanwhile: from the start again.
+        if jobs::find(&mut txn, key).await?.as_ref() != Some(&job) {
+            return Ok(Progress::More);
+        }
+    } else {
+        mark(&mut txn, namespace, &page, None).await?;
     }
-    jobs::finish(&mut txn, key);
+    let (namespace, prefix) = (namespace.clone(), prefix.clone());
+    jobs::enqueue(&mut txn, &Job::RevokePrefix { namespace, prefix, force: *force, cursor: Some(last) })?;
     commit(txn).await?;
-    Ok(Progress::Finished)
+    active.wake.notify_waiters();
+    Ok(Progress::More)
 }
 
-async fn remove_mount(
-    active: &Active,
-    mut txn: Txn,
-    key: &str,
-    namespace: &NamespaceId,
-    uuid: &str,
-    path: &str,
-) -> Result<Progress, Error> {
+/// Marks leases to be revoked, those of one mount alone if it is named. One that is marked already keeps its place.
+async fn mark(txn: &mut Txn, namespace: &NamespaceId, page: &[String], mount: Option<&str>) -> Result<(), Error> {
     let now = txn.now().await?;
-    // The mount no longer serves; its leases must be revoked through it before what it stored goes.
-    let held = leases::under(&mut txn, namespace, path, None, LEASES_A_STEP).await?;
-    if !held.is_empty() {
-        drop(txn);
-        let mut all = true;
-        for id in held {
-            all &= revoker::revoke_one_now(active, namespace, &id, false).await.is_ok();
+    for id in page {
+        let wanted = leases::find(txn, namespace, id).await?.is_some_and(|lease| {
+            lease.state != LeaseState::Revoking && mount.is_none_or(|uuid| lease.mount_uuid == uuid)
+        });
+        if wanted {
+            leases::mark_revoking(txn, namespace, id, now).await?;
         }
-        return Ok(if all { Progress::More } else { Progress::Waiting });
+    }
+    Ok(())
+}
+
+/// Marks a removed mount's leases, waits until its source has confirmed them all, then deletes what the mount stored.
+async fn remove_mount(active: &Arc<Active>, mut txn: Txn, key: &str, job: Job) -> Result<Progress, Error> {
+    let Job::RemoveMount { namespace, uuid, path, cursor, marked } = &job else {
+        return Err(Error::internal("not the removal of a mount"));
+    };
+    let now = txn.now().await?;
+    if !marked {
+        // Another mount may serve at the same path by now: only the leases of this one are meant.
+        let page = leases::under(&mut txn, namespace, path, cursor.as_deref(), LEASES_A_STEP).await?;
+        mark(&mut txn, namespace, &page, Some(uuid)).await?;
+        let (namespace, uuid, path) = (namespace.clone(), uuid.clone(), path.clone());
+        let marked = page.is_empty();
+        jobs::enqueue(&mut txn, &Job::RemoveMount { namespace, uuid, path, cursor: page.last().cloned(), marked })?;
+        commit(txn).await?;
+        return Ok(Progress::More);
+    }
+    // The mount no longer serves, so the revoker does not look at its queue: its leases are revoked from here, with the
+    // same pauses and the same breaker.
+    if let Some(mount) = mounts::stored(&mut txn, uuid).await? {
+        revoker::one_round(active, mount.clone()).await;
+        if !leases::due(&mut active.sealed.txn(), &mount, Timestamp(u64::MAX - 1), 1).await?.is_empty() {
+            return Ok(Progress::Waiting);
+        }
     }
     let prefix = format!("{}/{uuid}/", namespace.as_str());
     let keys = txn.keys(prefix.as_bytes(), None, KEYS_A_STEP).await?;

@@ -20,7 +20,8 @@ use cardea_kernel::log::Witness;
 use cardea_kernel::metrics::Metrics;
 use cardea_kernel::registry::Registry;
 use cardea_kernel::tokens::{self, NewToken};
-use cardea_kernel::{access_keys, jobs, leases, revoker, runner};
+use cardea_kernel::{access_keys, jobs, leases, mounts, revoker, runner};
+use cardea_model::mount::Mount;
 use cardea_model::wire::WireRequest;
 use cardea_model::{NamespaceId, SecretBytes, Timestamp, TokenKind, TtlSeconds};
 use cardea_sdk::ExternalError;
@@ -28,6 +29,7 @@ use cardea_sdk::context::Faults;
 use cardea_sdk::dialect::{Dialect, DialectConfig, RenderContext};
 use cardea_sdk::erased::{Erased, ErasedAuth};
 use cardea_storage::store::Store;
+use cardea_storage::txn::Txn;
 use cardea_storage::{FaultPlan, MemoryStore};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -37,6 +39,8 @@ use zeroize::Zeroizing;
 
 /// Most rounds of background work before `settle` gives up: a chain of a few hundred steps is the longest of any test.
 const ROUNDS_MAX: usize = 2_000;
+/// How long after a rotation its rewrap begins, by the store's clock.
+const REWRAP_PAUSE_MS: u64 = 2_000;
 /// Records read from the log at once.
 const LOG_PORTION: usize = 10_000;
 
@@ -302,7 +306,17 @@ impl TestServer {
         let root = NamespaceId::root();
         let Ok(now) = txn.now().await else { return true };
         for key in jobs::open(&mut txn, 64).await.unwrap_or_default() {
-            let waits = matches!(jobs::find(&mut txn, &key).await, Ok(Some(jobs::Job::Rewrap { cursor: None, started_ms, .. })) if now.0 < started_ms + 2_000);
+            let waits = match jobs::find(&mut txn, &key).await {
+                Ok(Some(jobs::Job::Rewrap { cursor: None, started_ms, .. })) => now.0 < started_ms + REWRAP_PAUSE_MS,
+                Ok(Some(jobs::Job::RemoveMount { uuid, marked: true, .. })) => {
+                    let mount = mounts::stored(&mut txn, &uuid).await.ok().flatten();
+                    match mount {
+                        Some(mount) => waits_for_source(&active, &mut txn, &mount, now).await,
+                        None => false,
+                    }
+                }
+                _ => false,
+            };
             if !waits {
                 return false;
             }
@@ -327,11 +341,9 @@ impl TestServer {
                 return false;
             }
         }
-        let stuck = active.breakers.stuck();
         for mount in active.mounts.now().iter() {
             let due = leases::due(&mut txn, mount, now, 1).await.is_ok_and(|found| !found.is_empty());
-            // Behind an open breaker, what is due waits for the source.
-            if due && !stuck.iter().any(|(uuid, ..)| *uuid == mount.uuid) {
+            if due && !waits_for_source(&active, &mut txn, mount, now).await {
                 return false;
             }
         }
@@ -541,6 +553,13 @@ impl TestServer {
         };
         secrets.iter().filter(|secret| found(secret)).map(|secret| (*secret).to_owned()).collect()
     }
+}
+
+/// Whether a mount has leases of which none can be tried now: the next try, or the breaker, waits for the clock.
+async fn waits_for_source(active: &Active, txn: &mut Txn, mount: &Mount, now: Timestamp) -> bool {
+    let any = leases::due(txn, mount, Timestamp(u64::MAX - 1), 1).await.is_ok_and(|found| !found.is_empty());
+    let due = leases::due(txn, mount, now, 1).await.is_ok_and(|found| !found.is_empty());
+    any && (!due || active.breakers.stuck().iter().any(|(uuid, ..)| *uuid == mount.uuid))
 }
 
 fn make_node(

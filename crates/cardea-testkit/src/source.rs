@@ -6,7 +6,7 @@ use cardea_model::{SecretText, Timestamp};
 use cardea_sdk::ExternalError;
 use cardea_sdk::database::{Connection, Database, NewUser, Purpose};
 use cardea_storage::failing::{Fault, FaultPlan, Point};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub struct User {
 struct State {
     users: BTreeMap<String, User>,
     mode: Mode,
+    /// Users that cannot be removed: they own something, say.
+    pinned: BTreeSet<String>,
     /// Users that were ever made, and every call that had an effect, in order.
     created: Vec<String>,
     effects: Vec<(&'static str, String)>,
@@ -120,6 +122,11 @@ impl FakeSource {
     pub fn add_user(&self, username: &str, password: &str) {
         let user = User { password: password.to_owned(), expires_ms: u64::MAX, sessions: 0 };
         self.state().users.insert(username.to_owned(), user);
+    }
+
+    /// From now on the source refuses to remove these users, and no others.
+    pub fn pin(&self, usernames: impl IntoIterator<Item = String>) {
+        self.state().pinned = usernames.into_iter().collect();
     }
 
     /// Somebody else removed the user.
@@ -208,6 +215,9 @@ impl State {
     }
 
     fn revoke(&mut self, username: &str) -> Result<(), ExternalError> {
+        if self.pinned.contains(username) {
+            return Err(ExternalError::refused("the source refused to remove the user", "objects depend on it"));
+        }
         if self.users.remove(username).is_some() {
             self.effects.push(("revoke", username.to_owned()));
         }

@@ -204,6 +204,9 @@ async fn settle_once(
     let settle_warnings = std::mem::take(&mut cx.warnings);
     let (mut content, after) = content_of(done)?;
     content.warnings.extend(settle_warnings);
+    if active.mounts.now().by_uuid(&pending.mount.uuid).is_none() {
+        return Err(Error::unavailable("the mount was removed while the request ran"));
+    }
     match announced {
         Announced::Lease(lease) => {
             if let Some(token) = &lease.token {

@@ -89,6 +89,42 @@ async fn a_removed_mount_takes_its_credentials_and_records_with_it() {
     server.delete("sys/mounts/never-was", &root).await.expect(204);
 }
 
+/// Users that the source will not remove hold up neither the others nor the mount that came after, and are not asked about
+/// without end.
+#[tokio::test]
+async fn what_cannot_be_revoked_holds_up_nothing_else() {
+    let server = TestServer::start().await;
+    let root = server.root();
+    server.mount("syn", "synthetic").await;
+    let mut users = Vec::new();
+    for _ in 0..40 {
+        users.push(server.get("syn/creds/a?ttl=7200", root).await.ok().text_at("/data/username"));
+    }
+    // Whatever order the leases are taken in, some of these come first.
+    server.source().pin(users.iter().step_by(2).cloned());
+    server.delete("sys/mounts/syn", root).await.ok();
+    server.mount("syn", "synthetic").await;
+    let fresh = server.get("syn/creds/a?ttl=70000", root).await.ok();
+    for _ in 0..60 {
+        server.advance(60);
+        server.settle().await;
+    }
+    assert_eq!(server.source().user_count(), 21, "those that could be removed are still there");
+    let calls = server.source().calls();
+    assert!(calls < 41 + 20 + 20 * 70, "{calls} calls in an hour for 20 users that cannot be removed");
+    server.post("sys/leases/lookup", root, json!({ "lease_id": fresh.lease_id() })).await.expect(200);
+    server.source().pin([]);
+    for _ in 0..4 {
+        server.advance(60);
+        server.settle().await;
+    }
+    let left: Vec<_> = server.source().users().into_keys().collect();
+    assert_eq!(left, [fresh.text_at("/data/username")]);
+    let removed =
+        server.log().await.into_iter().filter_map(|r| r.event).filter(|e| e.what.as_str() == "mount.removed").count();
+    assert_eq!(removed, 1);
+}
+
 #[tokio::test]
 async fn a_mount_moves_with_what_it_keeps() {
     let mut server = TestServer::start().await;

@@ -203,7 +203,7 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             let prefix = if exact { prefix.clone() } else { folder(prefix) };
             jobs::enqueue(
                 cx.state.kernel_side(),
-                &Job::RevokePrefix { namespace, prefix: prefix.clone(), force: *force },
+                &Job::RevokePrefix { namespace, prefix: prefix.clone(), force: *force, cursor: None },
             )?;
             if *sync {
                 let effect = Effect::of("revoke-prefix", &PrefixEffect { prefix, force: *force })?;

@@ -336,8 +336,13 @@ fn disable(active: &Active, cx: &mut Context<'_>, auth: bool, path: &str) -> Res
     }
     guard(cx)?;
     mounts::put(cx.state.kernel_side(), &mount, true)?;
-    let job =
-        Job::RemoveMount { namespace: mount.namespace.clone(), uuid: mount.uuid.clone(), path: mount.path.clone() };
+    let job = Job::RemoveMount {
+        namespace: mount.namespace.clone(),
+        uuid: mount.uuid.clone(),
+        path: mount.path.clone(),
+        cursor: None,
+        marked: false,
+    };
     jobs::enqueue(cx.state.kernel_side(), &job)?;
     let after = vec![After::Mounts(MountChange::Removed { path: mount.path.clone() }), After::Wake];
     Ok(Extra::with(Body::Empty, Extra { after, ..Extra::default() }))
