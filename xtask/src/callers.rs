@@ -31,20 +31,36 @@ const RULES: &[Rule] = &[
     },
     Rule {
         word: "kernel_side(",
-        within: &["crates/cardea-engines/", "crates/cardea-auth/", "crates/cardea-databases/", "crates/cardea-dialects/"],
+        within: &[
+            "crates/cardea-engines/",
+            "crates/cardea-auth/",
+            "crates/cardea-databases/",
+            "crates/cardea-dialects/",
+        ],
         allowed: &[],
         why: "extensions see their own view and nothing behind it",
     },
     Rule {
         word: "cardea_kernel",
-        within: &["crates/cardea-engines/", "crates/cardea-auth/", "crates/cardea-databases/", "crates/cardea-dialects/", "crates/cardea-sdk/"],
+        within: &[
+            "crates/cardea-engines/",
+            "crates/cardea-auth/",
+            "crates/cardea-databases/",
+            "crates/cardea-dialects/",
+            "crates/cardea-sdk/",
+        ],
         allowed: &[],
         why: "extensions meet the kernel only through the SDK",
     },
     Rule {
         word: "aws_lc_rs",
         within: &["crates/"],
-        allowed: &["crates/cardea-crypto/src/", "crates/cardea-server/src/", "crates/cardea-client/src/", "crates/cardea-databases/src/"],
+        allowed: &[
+            "crates/cardea-crypto/src/",
+            "crates/cardea-server/src/",
+            "crates/cardea-client/src/",
+            "crates/cardea-databases/src/",
+        ],
         why: "only cardea-crypto names the cipher library; servers and clients name it as TLS provider",
     },
     Rule {

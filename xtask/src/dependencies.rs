@@ -7,8 +7,23 @@ use std::process::Command;
 
 /// Licences that the product's own permits.
 const LICENCES: &[&str] = &[
-    "MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "ISC", "0BSD", "Zlib", "Unicode-3.0",
-    "Unicode-DFS-2016", "MPL-2.0", "OpenSSL", "CC0-1.0", "BSL-1.0", "Unlicense", "CDLA-Permissive-2.0", "MIT-0",
+    "MIT",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "0BSD",
+    "Zlib",
+    "Unicode-3.0",
+    "Unicode-DFS-2016",
+    "MPL-2.0",
+    "OpenSSL",
+    "CC0-1.0",
+    "BSL-1.0",
+    "Unlicense",
+    "CDLA-Permissive-2.0",
+    "MIT-0",
 ];
 
 /// Crates that stand twice in the lock file, and why that is borne.
@@ -71,11 +86,18 @@ struct Package {
 }
 
 pub fn check(root: &Path) -> Vec<String> {
-    let run = Command::new(env!("CARGO")).args(["metadata", "--format-version=1", "--locked", "--offline"]).current_dir(root).output();
+    let run = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--locked", "--offline"])
+        .current_dir(root)
+        .output();
     let output = match run {
         Ok(output) if output.status.success() => output,
         // Offline fails where nothing was fetched yet; a fetch is what any build does first.
-        _ => match Command::new(env!("CARGO")).args(["metadata", "--format-version=1", "--locked"]).current_dir(root).output() {
+        _ => match Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version=1", "--locked"])
+            .current_dir(root)
+            .output()
+        {
             Ok(output) if output.status.success() => output,
             Ok(output) => return vec![format!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr))],
             Err(error) => return vec![format!("cargo metadata could not run: {error}")],
@@ -96,7 +118,10 @@ pub fn check(root: &Path) -> Vec<String> {
     }
     for (name, found) in versions.iter().filter(|(_, found)| found.len() > 1) {
         if !TWICE.iter().any(|(known, _)| known == name) {
-            findings.push(format!("{name} stands in {} versions and xtask/src/dependencies.rs gives no reason", found.len()));
+            findings.push(format!(
+                "{name} stands in {} versions and xtask/src/dependencies.rs gives no reason",
+                found.len()
+            ));
         }
     }
     findings

@@ -17,7 +17,15 @@ pub const EDGES: &[(&str, &[&str])] = &[
     ("cardea-sdk", &["cardea-model", "cardea-crypto", "cardea-storage"]),
     (
         "cardea-kernel",
-        &["cardea-model", "cardea-crypto", "cardea-policy", "cardea-audit", "cardea-storage", "cardea-barrier", "cardea-sdk"],
+        &[
+            "cardea-model",
+            "cardea-crypto",
+            "cardea-policy",
+            "cardea-audit",
+            "cardea-storage",
+            "cardea-barrier",
+            "cardea-sdk",
+        ],
     ),
     // Extensions: siblings, blind to the kernel and to each other.
     ("cardea-engines", &["cardea-model", "cardea-crypto", "cardea-storage", "cardea-sdk"]),
@@ -30,8 +38,19 @@ pub const EDGES: &[(&str, &[&str])] = &[
     (
         "cardea-server",
         &[
-            "cardea-model", "cardea-crypto", "cardea-policy", "cardea-audit", "cardea-storage", "cardea-barrier", "cardea-sdk",
-            "cardea-kernel", "cardea-engines", "cardea-databases", "cardea-auth", "cardea-dialects", "cardea-audit-devices",
+            "cardea-model",
+            "cardea-crypto",
+            "cardea-policy",
+            "cardea-audit",
+            "cardea-storage",
+            "cardea-barrier",
+            "cardea-sdk",
+            "cardea-kernel",
+            "cardea-engines",
+            "cardea-databases",
+            "cardea-auth",
+            "cardea-dialects",
+            "cardea-audit-devices",
         ],
     ),
     ("cardea-client", &["cardea-model"]),

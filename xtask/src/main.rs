@@ -36,7 +36,10 @@ fn tidy() -> ExitCode {
             eprintln!("tidy/{name}: {finding}");
         }
         failed |= !findings.is_empty();
-        println!("tidy/{name}: {}", if findings.is_empty() { "ok".to_owned() } else { format!("{} findings", findings.len()) });
+        println!(
+            "tidy/{name}: {}",
+            if findings.is_empty() { "ok".to_owned() } else { format!("{} findings", findings.len()) }
+        );
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -67,7 +70,11 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 /// Whether a file holds tests alone.
 fn is_test(path: &Path) -> bool {
     let text = path.to_string_lossy();
-    text.ends_with("tests.rs") || text.ends_with("testing.rs") || text.contains("/tests/") || text.contains("/testing/") || text.contains("cardea-testkit")
+    text.ends_with("tests.rs")
+        || text.ends_with("testing.rs")
+        || text.contains("/tests/")
+        || text.contains("/testing/")
+        || text.contains("cardea-testkit")
 }
 
 #[cfg(test)]
