@@ -124,15 +124,34 @@ impl Params {
     /// # Errors
     /// [`Cause::Invalid`], naming the field that is missing or has the wrong type.
     pub fn read<T: DeserializeOwned>(&self) -> Result<Read<T>, Error> {
-        let reader = Reader { params: self, current: RefCell::new(None), unknown: RefCell::new(Vec::new()) };
-        match T::deserialize(&reader) {
-            Ok(value) => Ok(Read { value, unknown: reader.unknown.into_inner() }),
-            Err(ReadError::Missing(field)) => Err(Error::invalid(format!("missing `{field}`"))),
-            Err(ReadError::Unknown) => Err(Error::invalid("a field has an unknown choice")),
-            Err(ReadError::Wrong) => match reader.current.into_inner() {
-                Some(field) => Err(Error::invalid(format!("field `{field}` has the wrong type or form"))),
-                None => Err(Error::invalid("request has the wrong shape")),
-            },
+        let mut left_out = Vec::new();
+        loop {
+            let reader = Reader {
+                params: self,
+                left_out: left_out.clone(),
+                current: RefCell::new(None),
+                unknown: RefCell::new(Vec::new()),
+            };
+            let error = match T::deserialize(&reader) {
+                Ok(value) => return Ok(Read { value, unknown: reader.unknown.into_inner() }),
+                Err(error) => error,
+            };
+            let field = reader.current.into_inner();
+            // Some clients send `null` for what their caller left out. Where a type has a meaning for it, that holds; where
+            // it has none, it is as if the member were not there.
+            let null = self.body.iter().find(|(key, raw)| Some(key) == field.as_ref() && raw.get() == "null");
+            if let Some((key, _)) = null.filter(|(key, _)| !left_out.contains(&key.as_str())) {
+                left_out.push(key.as_str());
+                continue;
+            }
+            return Err(match (error, field) {
+                (ReadError::Missing(field), _) => Error::invalid(format!("missing `{field}`")),
+                (ReadError::Unknown, _) => Error::invalid("a field has an unknown choice"),
+                (ReadError::Wrong, Some(field)) => {
+                    Error::invalid(format!("field `{field}` has the wrong type or form"))
+                }
+                (ReadError::Wrong, None) => Error::invalid("request has the wrong shape"),
+            });
         }
     }
 }
@@ -243,6 +262,8 @@ impl de::Error for ReadError {
 
 struct Reader<'p> {
     params: &'p Params,
+    /// Members whose `null` has no meaning to the type that is read.
+    left_out: Vec<&'p str>,
     /// The member that is being read: an error names it.
     current: RefCell<Option<String>>,
     unknown: RefCell<Vec<String>>,
@@ -253,8 +274,7 @@ impl<'p> Reader<'p> {
         let params = self.params;
         let mut out: Vec<(&str, Member<'p>)> =
             params.captures.iter().map(|(key, value)| (*key, Member::Text(value))).collect();
-        // Clients send `null` for what their caller left out: it is as if the member were not there.
-        let given = params.body.iter().filter(|(_, raw)| raw.get() != "null");
+        let given = params.body.iter().filter(|(key, _)| !self.left_out.contains(&key.as_str()));
         let body = given.map(|(key, raw)| (key.as_str(), Member::Json(raw)));
         let query = params.query.iter().map(|(key, value)| (key.as_str(), Member::Text(value)));
         for (key, member) in body.chain(query) {

@@ -94,6 +94,17 @@ fn typed_requests_read_loose_spellings_and_report_strangers() {
 }
 
 #[test]
+fn a_null_without_a_meaning_is_as_if_it_were_not_there() {
+    let read =
+        Params::from_json(br#"{"name":"x","policies":null,"flag":null,"uses":null,"ttl":null,"meta":null}"#).unwrap();
+    let typed = read.read::<Typed>().unwrap().value;
+    assert!(typed.ttl.is_none() && !typed.flag.0 && typed.uses.0 == 0 && typed.meta.0.is_empty());
+    let missing = Params::from_json(br#"{"name":null}"#).unwrap();
+    assert_eq!(missing.read::<Typed>().err().unwrap().client, "missing `name`");
+    assert!(Params::from_json(b"null").unwrap().is_empty());
+}
+
+#[test]
 fn wrong_types_name_the_field_and_no_value() {
     for (body, expected) in [
         (&br#"{"name":"x","ttl":"hunter2"}"#[..], "field `ttl` has the wrong type or form"),
