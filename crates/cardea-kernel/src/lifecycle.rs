@@ -213,7 +213,9 @@ impl Node {
         }
         let record = self.seal_record().await?.ok_or_else(|| Error::invalid("Vault is not initialized"))?;
         if record.kind != SealKind::Shamir {
-            return Err(Error::invalid("this server is unsealed by its key file, not by shares"));
+            return Err(Error::invalid(
+                "this server is unsealed by its key file, not by shares: restart it to unseal it",
+            ));
         }
         let key = {
             let mut collector = self.collector.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

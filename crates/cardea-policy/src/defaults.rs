@@ -52,6 +52,5 @@ path "identity/oidc/provider/+/authorize" { capabilities = ["read", "update"] }
 
 /// The text of the `response-wrapping` policy.
 pub const RESPONSE_WRAPPING_POLICY_TEXT: &str = r#"# The one thing that a wrapping token can do: give up what it wraps.
-path "cubbyhole/response"  { capabilities = ["create", "read"] }
 path "sys/wrapping/unwrap" { capabilities = ["update"] }
 "#;

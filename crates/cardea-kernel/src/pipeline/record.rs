@@ -66,6 +66,7 @@ pub(super) struct Pending {
 pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refusal> {
     let Decided { resolved, allowed, reasons, granting, acl } = decided;
     let facts = resolved.facts();
+    let shown = logged_name(&active.hashes.audit, &resolved);
     let from = resolved.from;
     let known = from.who.caller().is_some();
     let refusal = |error: Error| Refusal { request_id: Some(from.id.clone()), error, warnings: Vec::new() };
@@ -77,7 +78,7 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
         let mut open = OpenRecord::request(LogTime(from.now), &from.id.0, &active.settings.node)
             .namespace(from.request.namespace.as_str(), "")
             .dialect(from.request.origin.dialect)
-            .path(&resolved.name)
+            .path(&shown)
             .source(source(&from.request.origin))
             .decision(log::Decision {
                 allowed,
@@ -319,6 +320,24 @@ impl Pending {
         }
         response
     }
+}
+
+/// The name as the log shows it. Clients put tokens and accessors into paths that no route has: such a segment is logged as
+/// its keyed hash, because what is in the log stays there.
+fn logged_name(hasher: &cardea_audit::AuditHasher, resolved: &super::Resolved) -> String {
+    let unrouted = matches!(resolved.what, What::Nothing { facts: None, .. });
+    let token_store = unrouted && resolved.name.starts_with("auth/token/");
+    let is_token =
+        |segment: &str| ["hvs.", "hvb.", "hvr."].iter().any(|p| segment.len() > 12 && segment.starts_with(p));
+    if !token_store && !resolved.name.split('/').any(is_token) {
+        return resolved.name.clone();
+    }
+    let shown =
+        resolved.name.split('/').enumerate().map(|(n, segment)| match is_token(segment) || (token_store && n >= 3) {
+            true if !segment.is_empty() => hasher.text(segment).to_string(),
+            _ => segment.to_owned(),
+        });
+    shown.collect::<Vec<_>>().join("/")
 }
 
 /// Appends one record by itself and waits until it is durable.

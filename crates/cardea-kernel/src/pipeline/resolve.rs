@@ -4,7 +4,7 @@
 use super::authenticate::Authenticated;
 use crate::active::Active;
 use crate::surroundings;
-use cardea_model::mount::Mount;
+use cardea_model::mount::{Mount, MountClass};
 use cardea_model::{Action, Cause, Error, Method, Params, Refusal, Target};
 use cardea_sdk::erased::{AnyEngine, BoundOp};
 use cardea_sdk::route::{Access, ActionRule, RouteFacts};
@@ -73,7 +73,7 @@ pub async fn resolve(active: &Active, mut from: Authenticated) -> Result<Resolve
                 }
                 Some((mount, rest)) => match active.engine(mount) {
                     Err(error) => (path.as_str().to_owned(), Some(mount.clone()), What::Nothing { error, facts: None }),
-                    Ok(engine) => match engine.bind(method, rest, &mut params) {
+                    Ok(engine) => match engine.bind(method, without_slash(mount, method, rest), &mut params) {
                         Ok(op) => (
                             format!("{}{}", mount.path, op.path),
                             Some(mount.clone()),
@@ -160,6 +160,15 @@ async fn settle_action(active: &Active, mut resolved: Resolved) -> Result<Resolv
         }
     }
     Ok(resolved)
+}
+
+/// In the system's own mounts a trailing slash is no part of a thing's name: what is read, written or deleted has one spelling,
+/// the one that policies are asked about. (A deny on `sys/mounts/x` was once walked around by `sys/mounts/x/`.)
+fn without_slash<'p>(mount: &Mount, method: Method, rest: &'p str) -> &'p str {
+    match (mount.class, method) {
+        (MountClass::System, Method::List) | (MountClass::Secret | MountClass::Auth, _) => rest,
+        (MountClass::System, _) => rest.strip_suffix('/').unwrap_or(rest),
+    }
 }
 
 fn default_action(method: Method) -> Action {

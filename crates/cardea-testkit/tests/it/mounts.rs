@@ -3,6 +3,27 @@
 use cardea_testkit::{Mode, TestServer};
 use serde_json::json;
 
+/// A trailing slash is no part of a name: it walked around a deny once.
+#[tokio::test]
+async fn a_denied_mount_is_denied_with_a_slash_too() {
+    let server = TestServer::start().await;
+    let root = server.root().to_owned();
+    let kv = json!({ "type": "kv", "options": { "version": "2" } });
+    server.post("sys/mounts/victim", &root, kv).await.expect(204);
+    let text = "path \"sys/mounts/*\" { capabilities = [\"read\", \"delete\"] } path \"sys/mounts/victim\" { capabilities = [\"deny\"] }";
+    server.post("sys/policies/acl/op", &root, json!({ "policy": text })).await.expect(204);
+    let made = server.post("auth/token/create", &root, json!({ "policies": ["op"] })).await.expect(200);
+    let token = made.at("/auth/client_token").as_str().unwrap().to_owned();
+    for path in ["sys/mounts/victim", "sys/mounts/victim/"] {
+        server.get(path, &token).await.expect(403);
+        server.delete(path, &token).await.expect(403);
+    }
+    server.get("sys/mounts/victim", &root).await.expect(200);
+    let looked = server.get("auth/token/lookup/hvs.CANARYINPATH0123456789", &root).await;
+    assert!(looked.status >= 400);
+    assert!(server.log_shows(&["CANARYINPATH"]).await.is_empty(), "a token in a path is logged as its hash");
+}
+
 #[tokio::test]
 async fn a_mount_is_made_tuned_and_found_again() {
     let mut server = TestServer::start().await;

@@ -21,6 +21,7 @@ use cardea_audit::{
 use cardea_client::Request;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
+use std::os::unix::fs::OpenOptionsExt;
 use std::{
     fs::File,
     io::{self, BufReader, BufWriter, IsTerminal as _, Write},
@@ -113,7 +114,10 @@ fn export(call: &Call) -> Result<(), Failure> {
             // Written beside and renamed: a file with the name asked for is a whole export.
             let beside = format!("{path}.part");
             let failure = |error: &io::Error| Failure::usage(format!("Error writing {path}: {}", error.kind()));
-            let file = File::create(&beside).map_err(|error| failure(&error))?;
+            // It says who did what, when and from where: the owner's eyes only.
+            let mut options = File::options();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            let file = options.open(&beside).map_err(|error| failure(&error))?;
             let (records, first) = export_to(call, BufWriter::new(&file))?;
             file.sync_all().and_then(|()| std::fs::rename(&beside, path)).map_err(|error| failure(&error))?;
             line(&format!("Success! Exported {records} records from position {first} to: {path}"))
