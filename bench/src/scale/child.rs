@@ -170,22 +170,7 @@ async fn exchange(node: &Arc<Node>, peer: SocketAddr, request: Request<Incoming>
         peer,
         tls: None,
     };
-    let answered = if wire.path.ends_with("sys/unseal") && std::env::var_os("BG").is_some() {
-        static BG: std::sync::OnceLock<tokio::runtime::Runtime> = std::sync::OnceLock::new();
-        let bg = BG.get_or_init(|| {
-            let nice: i32 = std::env::var("BG").ok().and_then(|t| t.parse().ok()).unwrap_or(0);
-            tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(1)
-                .on_thread_start(move || { let _ = rustix::process::nice(nice); })
-                .enable_all()
-                .build()
-                .unwrap()
-        });
-        let node = node.clone();
-        bg.spawn(async move { answer(&node, wire).await }).await.unwrap()
-    } else {
-        answer(node, wire).await
-    };
+    let answered = answer(node, wire).await;
     let mut response = Response::builder().status(answered.status);
     for (name, value) in answered.headers {
         response = response.header(name, value);
