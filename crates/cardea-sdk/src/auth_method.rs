@@ -1,6 +1,6 @@
 //! Auth methods: engines that can also vouch for a caller. Only the kernel makes tokens; a method says who it is.
 
-use crate::context::Context;
+use crate::context::{Context, OutsideContext};
 use crate::engine::Engine;
 use async_trait::async_trait;
 use cardea_model::loose;
@@ -10,6 +10,21 @@ use std::collections::BTreeMap;
 
 #[async_trait]
 pub trait AuthMethod: Engine {
+    /// Whether [`Self::prepare`] has something to do for this operation.
+    fn prepares(&self, _op: &Self::Op) -> bool {
+        false
+    }
+
+    /// Runs before the operation's transaction, once the request is allowed and on record, and brings public facts of
+    /// others up to date that judging needs (the keys of an issuer). Nothing that it does may change anything outside,
+    /// and nothing that a stranger sends may make it ask often. What it learned stays in the method; state is read only.
+    ///
+    /// # Errors
+    /// Without these facts the operation cannot be judged.
+    async fn prepare(&self, _cx: &mut OutsideContext<'_>, _op: &Self::Op) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Judges a login (a route with [`crate::Access::Login`]). Runs inside the request's transaction.
     async fn login(&self, cx: &mut Context<'_>, op: &Self::Op) -> Result<Vouch, Error>;
 

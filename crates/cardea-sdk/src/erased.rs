@@ -2,7 +2,7 @@
 //! [`AnyOp`] from the route that bound them to the engine that made the route.
 
 use crate::auth_method::{AuthMethod, Identification, Vouch};
-use crate::context::Context;
+use crate::context::{Context, OutsideContext};
 use crate::engine::Engine;
 use crate::external::{External, Revoker};
 use crate::outcome::Outcome;
@@ -39,6 +39,13 @@ pub trait AnyEngine: Send + Sync {
     fn bind_secret(&self, op: SecretOp) -> Result<BoundOp, Error>;
     async fn handle(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Outcome, Error>;
     async fn exists(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<bool, Error>;
+    /// See [`AuthMethod::prepares`]; no other engine does.
+    fn prepares(&self, _op: &AnyOp) -> bool {
+        false
+    }
+    async fn prepare(&self, _cx: &mut OutsideContext<'_>, _op: &AnyOp) -> Result<(), Error> {
+        Ok(())
+    }
     async fn login(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Vouch, Error>;
     async fn renew_login(&self, cx: &mut Context<'_>, before: &Identification) -> Result<Vouch, Error>;
     fn external(&self) -> Option<&dyn External>;
@@ -141,6 +148,12 @@ erase!(Erased, Engine, {
 });
 
 erase!(ErasedAuth, AuthMethod, {
+    fn prepares(&self, op: &AnyOp) -> bool {
+        typed::<E>(op).is_ok_and(|op| self.0.prepares(op))
+    }
+    async fn prepare(&self, cx: &mut OutsideContext<'_>, op: &AnyOp) -> Result<(), Error> {
+        self.0.prepare(cx, typed::<E>(op)?).await
+    }
     async fn login(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Vouch, Error> {
         self.0.login(cx, typed::<E>(op)?).await
     }

@@ -12,6 +12,7 @@ pub mod pattern; // how a route's pattern binds a path
 pub mod context; // what an operation may use
 pub mod outcome; // what an operation wants done
 pub mod external; // effects outside: plan, perform, settle, revoke
+pub mod fetch; // public facts of others, read before a transaction
 pub mod database; // database plugins
 pub mod dialect; // front dialects
 pub mod audit_device; // where the log is copied to
@@ -23,6 +24,7 @@ pub use auth_method::{AuthMethod, Identification, TokenTerms, Vouch};
 pub use context::{Context, OutsideContext};
 pub use engine::Engine;
 pub use external::{Effect, ExternalError, Lease, Revoker};
+pub use fetch::{Fetch, FetchError};
 pub use outcome::{Done, Outcome, Plan, Recovery};
 pub use route::{Access, Bound, Route, RouteFacts};
 

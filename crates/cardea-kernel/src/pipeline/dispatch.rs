@@ -21,6 +21,7 @@ use cardea_storage::txn::{Txn, commit_error};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Times a handler runs again after conflicts. A conflict takes another commit between a read and an apply, some tens of
 /// microseconds; a hundred of those in a row mean that something else is wrong.
@@ -66,6 +67,9 @@ pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unrele
             AnswerContent { body: help(&pending), envelope: Some(Envelope::Bare), ..AnswerContent::default() };
         return Ok(Unreleased { pending, content, recorded: false, seen: Revision::default(), seal_after: false });
     }
+    if let Err(error) = prepare(active, &pending).await {
+        return Err(pending.refuse(active, active.sealed.txn(), error, Vec::new()).await);
+    }
     let rights = AclRights(pending.acl.clone());
     for _ in 0..RETRIES_MAX {
         let mut txn = active.sealed.txn();
@@ -108,6 +112,22 @@ pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unrele
     }
     let error = Error::unavailable("too many concurrent changes, try again");
     Err(pending.refuse(active, active.sealed.txn(), error, Vec::new()).await)
+}
+
+/// Longest that an auth method may take to bring facts of others up to date: three calls of five seconds each.
+const PREPARE_MAX: Duration = Duration::from_secs(15);
+
+/// Lets an auth method ask outside what judging needs: no transaction is open, and a conflict later does not repeat it.
+async fn prepare(active: &Active, pending: &Pending) -> Result<(), Error> {
+    if !pending.engine.prepares(&pending.op) {
+        return Ok(());
+    }
+    let mut txn = active.sealed.txn();
+    let mut cx = surroundings::outside(active, &mut txn, &pending.mount, pending.now);
+    match tokio::time::timeout(PREPARE_MAX, pending.engine.prepare(&mut cx, &pending.op)).await {
+        Ok(prepared) => prepared,
+        Err(_) => Err(Error::upstream("what this login needs from outside did not come in time")),
+    }
 }
 
 /// Longest name of an ignored member that is told back to the client, in bytes.
