@@ -32,7 +32,8 @@ pub const EDGES: &[(&str, &[&str])] = &[
     ("cardea-databases", &["cardea-model", "cardea-crypto", "cardea-sdk"]),
     // cardea-policy for the one canonical form of policy names.
     ("cardea-auth", &["cardea-model", "cardea-crypto", "cardea-storage", "cardea-policy", "cardea-sdk"]),
-    ("cardea-dialects", &["cardea-model", "cardea-sdk"]),
+    // cardea-crypto for digests of what arrived; a dialect has no key to compute more with.
+    ("cardea-dialects", &["cardea-model", "cardea-crypto", "cardea-sdk"]),
     ("cardea-audit-devices", &["cardea-model", "cardea-sdk"]),
     // Assembly and programs.
     (

@@ -8,6 +8,7 @@ use crate::fault::library_fault;
 use aws_lc_rs::{digest, hkdf, hmac};
 use std::fmt;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Length of a SHA-256 digest and of an HMAC-SHA256 tag.
 pub const DIGEST_BYTES: usize = 32;
@@ -47,6 +48,17 @@ pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; DIGEST_BYTES] {
     let mut context = hmac::Context::with_key(&key);
     parts.iter().for_each(|part| context.update(part));
     array(context.sign().as_ref())
+}
+
+/// A key derived by HMAC-SHA256, link after link: each tag is the key of the next. AWS Signature Version 4 derives its
+/// signing keys so. With no links, the tag of nothing.
+pub fn hmac_chain(key: &[u8], links: &[&[u8]]) -> Zeroizing<[u8; DIGEST_BYTES]> {
+    let (first, rest) = links.split_first().map_or((&b""[..], links), |(first, rest)| (*first, rest));
+    let mut derived = Zeroizing::new(hmac_sha256(key, &[first]));
+    for link in rest {
+        *derived = hmac_sha256(&*derived, &[link]);
+    }
+    derived
 }
 
 /// SHA-256 (FIPS 180-4) of the concatenated parts.

@@ -5,4 +5,5 @@
 
 #![forbid(unsafe_code)]
 
+pub mod aws; // what the AWS-shaped dialects share: signatures, spellings of instants
 pub mod vault; // HashiCorp Vault and OpenBao: paths, tokens and the envelope

@@ -3,15 +3,16 @@
 
 use cardea_crypto::random::{Randomness, base62};
 use cardea_crypto::{constant_time, mac};
+use cardea_model::request::SIGNATURE_SKEW_S_MAX;
 use cardea_model::secret_bytes::stored;
-use cardea_model::{Caller, Error, NamespaceId, SecretText, Timestamp, TokenKind};
+use cardea_model::{
+    Caller, CredentialFault, Error, NamespaceId, SecretText, SignatureScheme, Signed, Timestamp, TokenKind,
+};
 use cardea_storage::json_record;
 use cardea_storage::txn::Txn;
 use cardea_storage::view::View;
 use serde::{Deserialize, Serialize};
-
-/// How far a signature's time may be from ours, in seconds: AWS's five minutes.
-const SKEW_S_MAX: u64 = 300;
+use zeroize::Zeroizing;
 
 /// The stored key.
 #[derive(Serialize, Deserialize)]
@@ -53,22 +54,34 @@ pub fn issue(
     Ok((id, secret))
 }
 
-/// The caller of a signed request. `None` for an unknown or expired key, a wrong signature, or a time too far off.
+/// The caller of a signed request, or what is wrong with it.
+///
+/// # Errors
+/// Only if the store does not answer.
 pub async fn verify(
     txn: &mut Txn,
     namespace: &NamespaceId,
-    key_id: &str,
-    signed: &[u8],
-    signature: &[u8],
-    signed_at_s: u64,
+    shown: &Signed,
     now: Timestamp,
-) -> Result<Option<Caller>, Error> {
-    let key = View::new(txn, namespace, "access-keys").peek::<AccessKey>(key_id).await?;
+) -> Result<Result<Caller, CredentialFault>, Error> {
+    let key = View::new(txn, namespace, "access-keys").peek::<AccessKey>(&shown.key_id).await?;
     // An unknown key costs the same work as a known one.
     let secret = key.as_ref().map_or("", |key| key.secret.expose());
-    let good = constant_time::eq(&mac::hmac_sha256(secret.as_bytes(), &[signed]), signature);
-    let fresh = signed_at_s.abs_diff(now.unix_s()) <= SKEW_S_MAX;
-    Ok(key.filter(|key| good && fresh && key.expires.is_none_or(|end| end > now)).map(|key| Caller {
+    let good = signature_verifies(secret, shown);
+    if let Err(fault) = in_time(shown, now) {
+        return Ok(Err(fault));
+    }
+    let Some(key) = key else { return Ok(Err(CredentialFault::UnknownKey)) };
+    if !good {
+        return Ok(Err(CredentialFault::BadSignature(NOT_OVER_THIS)));
+    }
+    if shown.session_token.is_some() {
+        return Ok(Err(CredentialFault::UnknownKey));
+    }
+    if key.expires.is_some_and(|end| end <= now) {
+        return Ok(Err(CredentialFault::ExpiredKey));
+    }
+    Ok(Ok(Caller {
         namespace: namespace.clone(),
         display_name: key.display_name.clone(),
         entity: None,
@@ -80,4 +93,30 @@ pub async fn verify(
         metadata: Default::default(),
         expires: key.expires,
     }))
+}
+
+/// What a client is told of a signature that is not its request's.
+const NOT_OVER_THIS: &str = "the signature is not the one of this request under this key";
+
+fn signature_verifies(secret: &str, shown: &Signed) -> bool {
+    let tag = match &shown.scheme {
+        SignatureScheme::Hmac => mac::hmac_sha256(secret.as_bytes(), &[&shown.string_to_sign]),
+        SignatureScheme::AwsV4 { date, region, service } => {
+            let secret = Zeroizing::new(format!("AWS4{secret}"));
+            let links = [date.as_bytes(), region.as_bytes(), service.as_bytes(), b"aws4_request"];
+            mac::hmac_sha256(&*mac::hmac_chain(secret.as_bytes(), &links), &[&shown.string_to_sign])
+        }
+    };
+    constant_time::eq(&tag, &shown.signature)
+}
+
+fn in_time(shown: &Signed, now: Timestamp) -> Result<(), CredentialFault> {
+    let (signed_at_s, valid_s, now_s) = (shown.signed_at_s, shown.valid_s, now.unix_s());
+    if signed_at_s > now_s.saturating_add(SIGNATURE_SKEW_S_MAX) {
+        return Err(CredentialFault::TooNew { signed_at_s, now_s });
+    }
+    if now_s > signed_at_s.saturating_add(valid_s) {
+        return Err(CredentialFault::TooOld { signed_at_s, now_s, valid_s });
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Causes of error. Each carries two texts: words for the client and detail for the log. Neither may echo an input
 //! value: an error text is the most copied part of any program.
 
+use crate::request::CredentialFault;
 use std::fmt;
 
 /// Whose fault it is and what a caller can do about it. One table a dialect turns it into status, code and message.
@@ -44,12 +45,14 @@ pub struct Error {
     pub client: String,
     /// Detail for the log. No secret and no input value either.
     pub detail: Option<String>,
+    /// What was wrong with the credential, for wires that have types for it. Others say "permission denied" and no more.
+    pub fault: Option<Box<CredentialFault>>,
 }
 
 impl Error {
     #[must_use]
     pub fn new(cause: Cause, client: impl Into<String>) -> Self {
-        Self { cause, client: client.into(), detail: None }
+        Self { cause, client: client.into(), detail: None, fault: None }
     }
 
     /// Adds what only the log should say.
@@ -62,6 +65,12 @@ impl Error {
     #[must_use]
     pub fn denied() -> Self {
         Self::new(Cause::Denied, "permission denied")
+    }
+
+    /// A denial whose reason is the credential.
+    #[must_use]
+    pub fn bad_credential(fault: CredentialFault) -> Self {
+        Self { fault: Some(Box::new(fault)), ..Self::denied() }
     }
 
     #[must_use]

@@ -31,7 +31,7 @@ pub use operation::{Action, Method, SecretOp};
 pub use params::Params;
 pub use path::CanonicalPath;
 pub use payload::Payload;
-pub use request::{Credential, Origin, Request, RequestId, Target};
+pub use request::{Credential, CredentialFault, Origin, Request, RequestId, SignatureScheme, Signed, Target};
 pub use secret_bytes::{SecretBytes, SecretText};
 pub use time::{Timestamp, TtlSeconds};
 

@@ -29,13 +29,74 @@ pub struct Request {
 pub enum Credential {
     None,
     Token(SecretText),
-    /// A request signed with a stored access key (HMAC-SHA256 over `signed`).
-    Signed {
-        key_id: String,
-        signed: Vec<u8>,
-        signature: Vec<u8>,
-        signed_at_s: u64,
-    },
+    /// A request signed with a stored access key.
+    Signed(Box<Signed>),
+    /// Something was shown that cannot be judged at all: it makes a nobody, who is refused and recorded like all others.
+    Refused(CredentialFault),
+}
+
+/// A signed request, as far as its wire tells: what was signed, how, and by which key it says.
+#[derive(Debug)]
+pub struct Signed {
+    pub key_id: String,
+    /// What a temporary key shows beside its signature.
+    pub session_token: Option<SecretText>,
+    pub scheme: SignatureScheme,
+    /// The bytes that the signature is over.
+    pub string_to_sign: Vec<u8>,
+    pub signature: Vec<u8>,
+    /// Seconds since 1970.
+    pub signed_at_s: u64,
+    /// How long after `signed_at_s` it may be used.
+    pub valid_s: u64,
+}
+
+/// How far a signature's time may be from the store's clock, in seconds: AWS's five minutes.
+pub const SIGNATURE_SKEW_S_MAX: u64 = 300;
+
+/// From the secret half of an access key to the key that signs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SignatureScheme {
+    /// HMAC-SHA256 under the secret itself.
+    Hmac,
+    /// AWS Signature Version 4: HMAC-SHA256 under a key derived from the secret and this scope.
+    AwsV4 { date: String, region: String, service: String },
+}
+
+/// Why a credential is not good, for wires that tell their clients. It never says more than the client's own request and
+/// clock could tell it: not which half of a pair was wrong, and of an unknown key the same as of a revoked one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CredentialFault {
+    /// No credential was shown.
+    Missing,
+    /// It lacks a part, or a part cannot be read. Words for the client; no input value.
+    Incomplete(&'static str),
+    /// The signature is not over what arrived, or its scope is another's. Words for the client; no input value.
+    BadSignature(&'static str),
+    /// It was signed too long ago.
+    TooOld { signed_at_s: u64, now_s: u64, valid_s: u64 },
+    /// It was signed later than now.
+    TooNew { signed_at_s: u64, now_s: u64 },
+    /// The key is not known, revoked or bound to other addresses, or the session token is not its.
+    UnknownKey,
+    /// The key was good until its end came.
+    ExpiredKey,
+}
+
+impl CredentialFault {
+    /// For the log.
+    #[must_use]
+    pub fn why(&self) -> &'static str {
+        match self {
+            Self::Missing => "no credential was shown",
+            Self::Incomplete(_) => "the signature is incomplete",
+            Self::BadSignature(_) => "the signature does not verify",
+            Self::TooOld { .. } => "the signature is too old",
+            Self::TooNew { .. } => "the signature is from the future",
+            Self::UnknownKey => "the access key is not known, revoked or not to be used here",
+            Self::ExpiredKey => "the access key is expired",
+        }
+    }
 }
 
 /// What the request is about.

@@ -51,7 +51,7 @@ fn print(request: &Request) -> String {
     match &request.credential {
         Credential::None => {}
         Credential::Token(token) => write!(out, " token:{}", token.expose()).unwrap(),
-        Credential::Signed { .. } => out.push_str(" signed"),
+        Credential::Signed(_) | Credential::Refused(_) => out.push_str(" signed"),
     }
     if let Some(ttl) = request.wrap_ttl {
         write!(out, " wrap:{}s", ttl.0).unwrap();

@@ -7,7 +7,7 @@ use crate::access_keys;
 use crate::active::Active;
 use crate::tokens;
 use cardea_crypto::random::uuid4;
-use cardea_model::{Caller, Credential, Refusal, Request, RequestId, Timestamp};
+use cardea_model::{Caller, Credential, CredentialFault, Error, Refusal, Request, RequestId, Timestamp};
 use std::sync::Arc;
 
 /// A request whose caller is known, or known to be nobody.
@@ -24,6 +24,8 @@ pub enum Who {
     Nobody,
     /// One was shown and is not good; the reason is for the log alone.
     Unknown(&'static str),
+    /// A signature was shown and is not good. Wires that know signatures tell their clients which kind of not good.
+    Unverified(CredentialFault),
     Caller {
         caller: Box<Caller>,
         token: Option<Arc<tokens::Token>>,
@@ -35,6 +37,16 @@ impl Who {
         match self {
             Self::Caller { caller, .. } => Some(caller),
             _ => None,
+        }
+    }
+
+    /// The refusal of somebody who may not do this. One text for all; only who showed no good credential learns, where the
+    /// wire has a type for it, what was wrong with it.
+    pub(super) fn denial(&self) -> Error {
+        match self {
+            Self::Caller { .. } | Self::Unknown(_) => Error::denied(),
+            Self::Nobody => Error::bad_credential(CredentialFault::Missing),
+            Self::Unverified(fault) => Error::bad_credential(fault.clone()),
         }
     }
 
@@ -71,13 +83,11 @@ pub async fn authenticate(active: &Active, request: Request) -> Result<Authentic
                 },
             }
         }
-        Credential::Signed { key_id, signed, signature, signed_at_s } => {
-            match access_keys::verify(&mut txn, &request.namespace, key_id, signed, signature, *signed_at_s, now)
-                .await
-                .map_err(refuse)?
-            {
-                Some(caller) => Who::Caller { caller: Box::new(caller), token: None },
-                None => Who::Unknown("the signature does not verify"),
+        Credential::Refused(fault) => Who::Unverified(fault.clone()),
+        Credential::Signed(shown) => {
+            match access_keys::verify(&mut txn, &request.namespace, shown, now).await.map_err(refuse)? {
+                Ok(caller) => Who::Caller { caller: Box::new(caller), token: None },
+                Err(fault) => Who::Unverified(fault),
             }
         }
     };

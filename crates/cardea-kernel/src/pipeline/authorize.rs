@@ -40,6 +40,7 @@ pub async fn authorize(active: &Active, resolved: Resolved) -> Result<Decided, R
         (_, Access::Login) => plain(true, "the route judges logins"),
         (Who::Nobody, _) => plain(false, "no credential was shown"),
         (Who::Unknown(why), _) => plain(false, why),
+        (Who::Unverified(fault), _) => plain(false, fault.why()),
         (Who::Caller { .. }, Access::Authenticated) => plain(true, "the route is open to every valid token"),
         (Who::Caller { .. }, Access::Policy | Access::Sudo) => {
             let view = View { params: &resolved.params, parsed: OnceLock::new() };

@@ -122,7 +122,7 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
             let done = open.complete(log::Outcome::denied("permission denied"));
             append(active, &done).await.map_err(&refusal)?;
         }
-        return Err(refusal(Error::denied()));
+        return Err(refusal(from.who.denial()));
     }
     let pending_parts = match resolved.what {
         What::Nothing { error, .. } => {

@@ -16,7 +16,7 @@ use cardea_model::{Answer, Cause, Error, Refusal, SecretBytes};
 use cardea_sdk::dialect::{Dialect, DialectConfig, RenderContext};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -135,6 +135,10 @@ async fn exchange(connection: &Connection, request: Request<Incoming>) -> Exchan
     wire.body = bytes;
     wire.headers =
         head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
+    // HTTP/2 names the host in a pseudo-header; signatures are over it all the same.
+    if let (false, Some(authority)) = (head.headers.contains_key(HOST), head.uri.authority()) {
+        wire.headers.push(("host".to_owned(), authority.as_str().as_bytes().to_vec()));
+    }
 
     let lowered = match dialect.lower(&shared.dialect_config, wire) {
         Ok(lowered) => lowered,

@@ -2,8 +2,12 @@
 
 use super::{KEY, MOUNT_BINDING, PREFIX, SIGNATURE, TIME, signed};
 use cardea_model::operation::VersionRef;
+use cardea_model::request::SIGNATURE_SKEW_S_MAX;
 use cardea_model::wire::WireRequest;
-use cardea_model::{CanonicalPath, Cause, Credential, Error, NamespaceId, Origin, Payload, Request, SecretOp, Target};
+use cardea_model::{
+    CanonicalPath, Cause, Credential, Error, NamespaceId, Origin, Payload, Request, SecretOp, SignatureScheme, Signed,
+    Target,
+};
 use cardea_sdk::dialect::{DialectConfig, Lowered, RenderContext};
 
 pub(super) fn lower(config: &DialectConfig, wire: WireRequest) -> Result<Lowered, Error> {
@@ -33,10 +37,13 @@ pub(super) fn lower(config: &DialectConfig, wire: WireRequest) -> Result<Lowered
 fn credential(wire: &WireRequest) -> Result<Credential, Error> {
     let Some(key_id) = wire.header(KEY)? else { return Ok(Credential::None) };
     let time = wire.header(TIME)?.unwrap_or_default();
-    Ok(Credential::Signed {
+    Ok(Credential::Signed(Box::new(Signed {
         key_id: key_id.to_owned(),
-        signed: signed(wire, time),
+        session_token: None,
+        scheme: SignatureScheme::Hmac,
+        string_to_sign: signed(wire, time),
         signature: hex::decode(wire.header(SIGNATURE)?.unwrap_or_default()).unwrap_or_default(),
         signed_at_s: time.parse().unwrap_or(0),
-    })
+        valid_s: SIGNATURE_SKEW_S_MAX,
+    })))
 }
