@@ -71,7 +71,8 @@ pub enum CredentialFault {
     Missing,
     /// It lacks a part, or a part cannot be read. Words for the client; no input value.
     Incomplete(&'static str),
-    /// The signature is not over what arrived, or its scope is another's. Words for the client; no input value.
+    /// The signature is not over what arrived, or its scope is another's. Words for the client, empty if there is nothing
+    /// to add; no input value.
     BadSignature(&'static str),
     /// It was signed too long ago.
     TooOld { signed_at_s: u64, now_s: u64, valid_s: u64 },

@@ -92,3 +92,16 @@ fn sha256_examples() {
 fn nothing_prints_a_key() {
     assert_eq!(format!("{:?}", MacKey::new(b"hidden")), "MacKey(redacted)");
 }
+
+/// A chain is what its links are, and the example of AWS's documentation of signing keys (20120215, us-east-1, iam).
+#[test]
+fn a_chain_is_its_links() {
+    let first = hmac_sha256(b"key", &[b"a"]);
+    assert_eq!(*hmac_chain(b"key", &[b"a"]), first);
+    assert_eq!(*hmac_chain(b"key", &[b"a", b"b"]), hmac_sha256(&first, &[b"b"]));
+    assert_eq!(*hmac_chain(b"key", &[]), hmac_sha256(b"key", &[]));
+    let secret = b"AWS4wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    let links: [&[u8]; 4] = [b"20120215", b"us-east-1", b"iam", b"aws4_request"];
+    let expected = "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d";
+    assert_eq!(hmac_chain(secret, &links).as_slice(), bytes(expected));
+}

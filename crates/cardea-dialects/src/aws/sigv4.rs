@@ -23,8 +23,8 @@ use cardea_sdk::dialect::DialectConfig;
 /// secret, for clients that need one signature for many regions.
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
-/// AWS's own bounds of an access key id.
-const KEY_ID_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
+/// Longest access key id: AWS's own bound.
+const KEY_ID_BYTES_MAX: usize = 128;
 /// Longest region of a scope; AWS's longest has 14 bytes.
 const REGION_BYTES_MAX: usize = 64;
 /// Most signed headers; the JavaScript SDK, which signs the most, sends about a dozen.
@@ -188,7 +188,10 @@ fn scope<'a>(text: &'a str, expected: &Expected<'_>) -> Result<Scope<'a>, Creden
     {
         return Err(CredentialFault::BadSignature("Credential should be scoped to a valid region."));
     }
-    if !KEY_ID_BYTES.contains(&key_id.len()) || !key_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+    if key_id.is_empty()
+        || key_id.len() > KEY_ID_BYTES_MAX
+        || !key_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    {
         return Err(CredentialFault::UnknownKey);
     }
     Ok(Scope { key_id, date, region, service })

@@ -31,10 +31,7 @@ pub fn told(fault: &CredentialFault) -> Told {
             ("IncompleteSignatureException", "IncompleteSignature", 400, (*words).to_owned())
         }
         CredentialFault::BadSignature(words) => {
-            let message = format!(
-                "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
-                 Access Key and signing method. ({words})"
-            );
+            let message = if words.is_empty() { DOES_NOT_MATCH } else { words }.to_owned();
             (BAD_SIGNATURE, BAD_SIGNATURE_QUERY, 403, message)
         }
         CredentialFault::TooOld { signed_at_s, now_s, valid_s } => {
@@ -76,3 +73,5 @@ pub fn told(fault: &CredentialFault) -> Told {
 
 const BAD_SIGNATURE: &str = "InvalidSignatureException";
 const BAD_SIGNATURE_QUERY: &str = "SignatureDoesNotMatch";
+const DOES_NOT_MATCH: &str = "The request signature we calculated does not match the signature you provided. Check your AWS \
+    Secret Access Key and signing method. Consult the service documentation for details.";
