@@ -14,6 +14,7 @@ pub mod params; // the parameters of a request, and how an operation reads them
 pub mod loose; // spellings that clients use for durations, lists, flags and numbers
 pub mod operation; // everything the system can be asked, independent of a wire
 pub mod secret; // the stored secret and its versions
+pub mod key; // keys, and what they can be asked
 pub mod request; // a request after lowering
 pub mod identity; // callers, entities and aliases
 pub mod mount; // where an engine is attached, and its settings
@@ -26,6 +27,7 @@ pub mod limit; // named bounds
 pub use answer::{Answer, AuthGrant, Body, Envelope, LeaseFacts, Refusal, WrapFacts};
 pub use error::{Cause, Error};
 pub use identity::{Caller, EntityId, TokenKind};
+pub use key::{KeyAnswer, KeyOp, KeyRef};
 pub use namespace::NamespaceId;
 pub use operation::{Action, Method, SecretOp};
 pub use params::Params;

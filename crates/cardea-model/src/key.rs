@@ -1,0 +1,761 @@
+//! Keys: what they are, what they can be asked and what they answer, whatever the dialect. It must never hold key
+//! material, and never name a wire: an algorithm has one name here, and each dialect has its own table of spellings.
+
+use crate::error::Error;
+use crate::path::CanonicalPath;
+use crate::secret_bytes::SecretBytes;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a key computes with.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyAlgorithm {
+    Aes128Gcm,
+    Aes256Gcm,
+    ChaCha20Poly1305,
+    Rsa2048,
+    Rsa3072,
+    Rsa4096,
+    EcP256,
+    EcP384,
+    EcP521,
+    EcP256k1,
+    Ed25519,
+    /// A MAC key that may be used with any hash.
+    Hmac,
+    HmacSha224,
+    HmacSha256,
+    HmacSha384,
+    HmacSha512,
+    MlDsa44,
+    MlDsa65,
+    MlDsa87,
+    MlKem512,
+    MlKem768,
+    MlKem1024,
+}
+
+/// What a key is for. Some dialects let a key have all usages that its algorithm has, others one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyUsage {
+    Encrypt,
+    Sign,
+    Mac,
+    Agree,
+    Encapsulate,
+}
+
+/// Families of algorithms that share their forms and operations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyFamily {
+    Aead,
+    Rsa,
+    Ec,
+    Ed25519,
+    Hmac,
+    MlDsa,
+    MlKem,
+}
+
+impl KeyAlgorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 22] = [
+        Self::Aes128Gcm,
+        Self::Aes256Gcm,
+        Self::ChaCha20Poly1305,
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+        Self::EcP256,
+        Self::EcP384,
+        Self::EcP521,
+        Self::EcP256k1,
+        Self::Ed25519,
+        Self::Hmac,
+        Self::HmacSha224,
+        Self::HmacSha256,
+        Self::HmacSha384,
+        Self::HmacSha512,
+        Self::MlDsa44,
+        Self::MlDsa65,
+        Self::MlDsa87,
+        Self::MlKem512,
+        Self::MlKem768,
+        Self::MlKem1024,
+    ];
+
+    #[must_use]
+    pub fn family(self) -> KeyFamily {
+        match self {
+            Self::Aes128Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305 => KeyFamily::Aead,
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => KeyFamily::Rsa,
+            Self::EcP256 | Self::EcP384 | Self::EcP521 | Self::EcP256k1 => KeyFamily::Ec,
+            Self::Ed25519 => KeyFamily::Ed25519,
+            Self::Hmac | Self::HmacSha224 | Self::HmacSha256 | Self::HmacSha384 | Self::HmacSha512 => KeyFamily::Hmac,
+            Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87 => KeyFamily::MlDsa,
+            Self::MlKem512 | Self::MlKem768 | Self::MlKem1024 => KeyFamily::MlKem,
+        }
+    }
+
+    /// Everything that a key of this algorithm can be for.
+    #[must_use]
+    pub fn usages(self) -> &'static [KeyUsage] {
+        match self.family() {
+            KeyFamily::Aead => &[KeyUsage::Encrypt],
+            KeyFamily::Rsa => &[KeyUsage::Encrypt, KeyUsage::Sign],
+            // The library agrees on NIST's curves alone.
+            KeyFamily::Ec if self == Self::EcP256k1 => &[KeyUsage::Sign],
+            KeyFamily::Ec => &[KeyUsage::Sign, KeyUsage::Agree],
+            KeyFamily::Ed25519 | KeyFamily::MlDsa => &[KeyUsage::Sign],
+            KeyFamily::Hmac => &[KeyUsage::Mac],
+            KeyFamily::MlKem => &[KeyUsage::Encapsulate],
+        }
+    }
+
+    /// Whether there is a public half.
+    #[must_use]
+    pub fn is_asymmetric(self) -> bool {
+        !matches!(self.family(), KeyFamily::Aead | KeyFamily::Hmac)
+    }
+
+    /// Length of a symmetric key in bytes, where it is fixed: of an AEAD key, and of the MAC keys that name their hash.
+    #[must_use]
+    pub fn symmetric_bytes(self) -> Option<usize> {
+        match self {
+            Self::Aes128Gcm => Some(16),
+            Self::Aes256Gcm | Self::ChaCha20Poly1305 => Some(32),
+            Self::HmacSha224 => Some(28),
+            Self::HmacSha256 => Some(32),
+            Self::HmacSha384 => Some(48),
+            Self::HmacSha512 => Some(64),
+            _ => None,
+        }
+    }
+
+    /// The one hash that a MAC key is for, if it names one.
+    #[must_use]
+    pub fn mac_hash(self) -> Option<HashAlgorithm> {
+        match self {
+            Self::HmacSha224 => Some(HashAlgorithm::Sha224),
+            Self::HmacSha256 => Some(HashAlgorithm::Sha256),
+            Self::HmacSha384 => Some(HashAlgorithm::Sha384),
+            Self::HmacSha512 => Some(HashAlgorithm::Sha512),
+            _ => None,
+        }
+    }
+}
+
+/// A hash.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HashAlgorithm {
+    /// For OAEP alone, where its weakness does not matter: never signs and never authenticates here.
+    Sha1,
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
+    Sha3_256,
+    Sha3_384,
+    Sha3_512,
+}
+
+impl HashAlgorithm {
+    #[must_use]
+    pub fn digest_bytes(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha224 => 28,
+            Self::Sha256 | Self::Sha3_256 => 32,
+            Self::Sha384 | Self::Sha3_384 => 48,
+            Self::Sha512 | Self::Sha3_512 => 64,
+        }
+    }
+}
+
+/// How a message becomes a signature.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum SigningScheme {
+    /// The salt is as long as the digest.
+    RsaPss(HashAlgorithm),
+    /// What signers with the longest possible salt made; nothing is signed so here.
+    RsaPssMaxSalt(HashAlgorithm),
+    RsaPkcs1(HashAlgorithm),
+    /// The signature is an ASN.1 sequence.
+    Ecdsa(HashAlgorithm),
+    /// The signature is the two numbers side by side, as in JWS and IEEE P1363.
+    EcdsaFixed(HashAlgorithm),
+    Ed25519,
+    MlDsa,
+}
+
+impl SigningScheme {
+    /// The hash, where the scheme has one of its own to choose.
+    #[must_use]
+    pub fn hash(self) -> Option<HashAlgorithm> {
+        match self {
+            Self::RsaPss(hash)
+            | Self::RsaPssMaxSalt(hash)
+            | Self::RsaPkcs1(hash)
+            | Self::Ecdsa(hash)
+            | Self::EcdsaFixed(hash) => Some(hash),
+            Self::Ed25519 | Self::MlDsa => None,
+        }
+    }
+}
+
+/// What is signed: a message, or its digest that somebody else made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ToSign<'a> {
+    Message(&'a [u8]),
+    Digest(&'a [u8]),
+}
+
+/// Where the material came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyOrigin {
+    #[default]
+    Generated,
+    Imported,
+}
+
+/// Whether a key may be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyState {
+    #[default]
+    Enabled,
+    Disabled,
+    /// It will be deleted at this time, unless somebody cancels.
+    PendingDeletion(Timestamp),
+    /// It waits for material that its owner brings.
+    PendingImport,
+    /// Out of sight until it is restored.
+    SoftDeleted,
+}
+
+/// One version of a key; its material is a record of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyVersion {
+    pub number: u64,
+    /// Stable id, in the form of a UUID.
+    pub id: String,
+    pub created: Timestamp,
+    #[serde(default)]
+    pub origin: KeyOrigin,
+    /// Whether only the public half is here.
+    #[serde(default)]
+    pub public_only: bool,
+}
+
+/// Settings that owners change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeySettings {
+    /// Every use has a context, and every context a key of its own.
+    pub derived: bool,
+    /// Equal plaintexts under equal contexts give equal ciphertexts.
+    pub convergent: bool,
+    /// Material may leave, never again to be taken back.
+    pub exportable: bool,
+    pub plaintext_backup: bool,
+    pub deletion_allowed: bool,
+    /// Whether an imported key may get versions that are generated here.
+    pub imported_rotation: bool,
+    /// 0 is never.
+    pub auto_rotate_s: u64,
+    /// Versions below this decrypt, verify and export no more; at least 1.
+    pub min_decryption: u64,
+    /// Versions below this encrypt and sign no more; 0 is "the latest unless the caller names another".
+    pub min_encryption: u64,
+    /// Length of generated material in bytes, where the algorithm leaves it open; 0 is its default.
+    pub material_bytes: u64,
+}
+
+/// A key: everything but its material. The pointer record of every key, whatever dialect made it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Key {
+    /// Stable id, in the form of a UUID; a key that is deleted and made again has another.
+    pub id: String,
+    /// Its name inside its mount: what policies and most dialects call it.
+    pub name: String,
+    pub algorithm: KeyAlgorithm,
+    pub usages: Vec<KeyUsage>,
+    #[serde(default)]
+    pub origin: KeyOrigin,
+    pub created: Timestamp,
+    #[serde(default)]
+    pub state: KeyState,
+    #[serde(default)]
+    pub settings: KeySettings,
+    /// Number of the newest version; 0 before there is one.
+    pub latest: u64,
+    /// Versions below this are gone for good; 0 if none ever went.
+    #[serde(default)]
+    pub oldest: u64,
+    /// Ascending by number.
+    pub versions: Vec<KeyVersion>,
+    #[serde(default)]
+    pub description: String,
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// What single dialects keep beside it (a policy, a region, say), under names that begin with the dialect's.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Key {
+    #[must_use]
+    pub fn version(&self, number: u64) -> Option<&KeyVersion> {
+        self.versions.iter().find(|version| version.number == number)
+    }
+
+    #[must_use]
+    pub fn allows(&self, usage: KeyUsage) -> bool {
+        self.usages.contains(&usage)
+    }
+
+    /// When it will rotate by itself.
+    #[must_use]
+    pub fn next_rotation(&self) -> Option<Timestamp> {
+        let period_s = Some(self.settings.auto_rotate_s).filter(|period_s| *period_s > 0)?;
+        let newest = self.version(self.latest)?;
+        Some(newest.created.plus(crate::TtlSeconds(period_s)))
+    }
+}
+
+/// Which key is meant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyRef {
+    Name(String),
+    /// Its stable id. The kernel asks the engine for the name before policies are asked.
+    Id(String),
+    /// A second name. One that nobody set is the name of a key itself.
+    Alias(String),
+}
+
+impl KeyRef {
+    /// What was said, whatever it is.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Name(text) | Self::Id(text) | Self::Alias(text) => text,
+        }
+    }
+}
+
+/// What a new key shall be.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    pub algorithm: KeyAlgorithm,
+    /// Empty is everything that the algorithm allows.
+    pub usages: Vec<KeyUsage>,
+    pub settings: KeySettings,
+    pub description: String,
+    pub tags: BTreeMap<String, String>,
+    pub attributes: BTreeMap<String, String>,
+    /// Without material: it will be imported.
+    pub without_material: bool,
+}
+
+/// A change of what is known about a key; `None` leaves a thing as it is.
+#[derive(Clone, Debug, Default)]
+pub struct KeyChange {
+    pub description: Option<String>,
+    pub enabled: Option<bool>,
+    pub auto_rotate_s: Option<u64>,
+    /// `None` inside removes a tag.
+    pub tags: BTreeMap<String, Option<String>>,
+    /// `None` inside removes an attribute.
+    pub attributes: BTreeMap<String, Option<String>>,
+}
+
+/// Operations on a key that dialects share; a dialect whose requests are operations carries one of these.
+#[derive(Debug)]
+pub enum KeyOp {
+    /// Refused if there is a key of this name. A name of `None` is the key's own id.
+    Create {
+        name: Option<String>,
+        new: Box<NewKey>,
+    },
+    Describe {
+        key: KeyRef,
+    },
+    List {
+        after: Option<String>,
+        limit: usize,
+    },
+    Change {
+        key: KeyRef,
+        change: Box<KeyChange>,
+    },
+    Rotate {
+        key: KeyRef,
+    },
+    ScheduleDeletion {
+        key: KeyRef,
+        at: Timestamp,
+    },
+    /// Leaves the key disabled.
+    CancelDeletion {
+        key: KeyRef,
+    },
+    Import {
+        key: KeyRef,
+        material: SecretBytes,
+    },
+    /// `aad` is authenticated and not stored; RSA has none. `oaep` is for RSA alone.
+    Encrypt {
+        key: KeyRef,
+        plaintext: SecretBytes,
+        aad: Vec<u8>,
+        oaep: HashAlgorithm,
+    },
+    /// A version of 0 is the newest: for ciphertexts that do not say theirs.
+    Decrypt {
+        key: KeyRef,
+        version: u64,
+        sealed: Vec<u8>,
+        aad: Vec<u8>,
+        oaep: HashAlgorithm,
+    },
+    /// Decrypts with one key and encrypts with another; the plaintext does not leave. Policies judge the decryption by
+    /// the operation's own path, and the engine asks them about the encryption.
+    ReEncrypt {
+        key: KeyRef,
+        version: u64,
+        sealed: Vec<u8>,
+        aad: Vec<u8>,
+        to: KeyRef,
+        to_aad: Vec<u8>,
+    },
+    /// A fresh random key, sealed, and in clear if that is asked.
+    GenerateDataKey {
+        key: KeyRef,
+        bytes: usize,
+        aad: Vec<u8>,
+        with_plaintext: bool,
+    },
+    Sign {
+        key: KeyRef,
+        input: SecretBytes,
+        prehashed: bool,
+        scheme: SigningScheme,
+    },
+    Verify {
+        key: KeyRef,
+        input: SecretBytes,
+        prehashed: bool,
+        scheme: SigningScheme,
+        signature: Vec<u8>,
+    },
+    Mac {
+        key: KeyRef,
+        input: SecretBytes,
+        hash: HashAlgorithm,
+    },
+    VerifyMac {
+        key: KeyRef,
+        input: SecretBytes,
+        hash: HashAlgorithm,
+        mac: Vec<u8>,
+    },
+    PublicKey {
+        key: KeyRef,
+    },
+    /// The peer's public key, as SubjectPublicKeyInfo in DER.
+    Agree {
+        key: KeyRef,
+        peer_spki: Vec<u8>,
+    },
+    Encapsulate {
+        key: KeyRef,
+    },
+    Decapsulate {
+        key: KeyRef,
+        ciphertext: Vec<u8>,
+    },
+    Random {
+        bytes: usize,
+    },
+    SetAlias {
+        alias: String,
+        key: KeyRef,
+    },
+    DeleteAlias {
+        alias: String,
+    },
+    ListAliases {
+        after: Option<String>,
+        limit: usize,
+    },
+}
+
+impl KeyOp {
+    /// The key that it is about, if it is about one that exists.
+    #[must_use]
+    pub fn key(&self) -> Option<&KeyRef> {
+        match self {
+            Self::Create { .. }
+            | Self::List { .. }
+            | Self::Random { .. }
+            | Self::DeleteAlias { .. }
+            | Self::ListAliases { .. } => None,
+            Self::Describe { key }
+            | Self::Change { key, .. }
+            | Self::Rotate { key }
+            | Self::ScheduleDeletion { key, .. }
+            | Self::CancelDeletion { key }
+            | Self::Import { key, .. }
+            | Self::Encrypt { key, .. }
+            | Self::Decrypt { key, .. }
+            | Self::GenerateDataKey { key, .. }
+            | Self::ReEncrypt { key, .. }
+            | Self::Sign { key, .. }
+            | Self::Verify { key, .. }
+            | Self::Mac { key, .. }
+            | Self::VerifyMac { key, .. }
+            | Self::PublicKey { key }
+            | Self::Agree { key, .. }
+            | Self::Encapsulate { key }
+            | Self::Decapsulate { key, .. }
+            | Self::SetAlias { key, .. } => Some(key),
+        }
+    }
+
+    /// The same, to be replaced by the name that it stands for.
+    pub fn key_mut(&mut self) -> Option<&mut KeyRef> {
+        match self {
+            Self::Create { .. }
+            | Self::List { .. }
+            | Self::Random { .. }
+            | Self::DeleteAlias { .. }
+            | Self::ListAliases { .. } => None,
+            Self::Describe { key }
+            | Self::Change { key, .. }
+            | Self::Rotate { key }
+            | Self::ScheduleDeletion { key, .. }
+            | Self::CancelDeletion { key }
+            | Self::Import { key, .. }
+            | Self::Encrypt { key, .. }
+            | Self::Decrypt { key, .. }
+            | Self::GenerateDataKey { key, .. }
+            | Self::ReEncrypt { key, .. }
+            | Self::Sign { key, .. }
+            | Self::Verify { key, .. }
+            | Self::Mac { key, .. }
+            | Self::VerifyMac { key, .. }
+            | Self::PublicKey { key }
+            | Self::Agree { key, .. }
+            | Self::Encapsulate { key }
+            | Self::Decapsulate { key, .. }
+            | Self::SetAlias { key, .. } => Some(key),
+        }
+    }
+}
+
+/// Which version of which key answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyUsed {
+    pub key_id: String,
+    pub name: String,
+    pub algorithm: KeyAlgorithm,
+    pub version: u64,
+    /// Stable id of the version.
+    pub version_id: String,
+}
+
+/// A typed answer about a key or from it.
+#[derive(Debug)]
+pub enum KeyAnswer {
+    Done,
+    Key(Box<Key>),
+    Keys {
+        keys: Vec<Key>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// A ciphertext in its own bare form; [`SealedBlob`] is one that says what sealed it.
+    Encrypted {
+        used: KeyUsed,
+        sealed: Vec<u8>,
+    },
+    ReEncrypted {
+        from: KeyUsed,
+        used: KeyUsed,
+        sealed: Vec<u8>,
+    },
+    Decrypted {
+        used: KeyUsed,
+        plaintext: SecretBytes,
+    },
+    DataKey {
+        used: KeyUsed,
+        plaintext: Option<SecretBytes>,
+        sealed: Vec<u8>,
+    },
+    Signed {
+        used: KeyUsed,
+        signature: Vec<u8>,
+    },
+    Verified {
+        used: KeyUsed,
+        valid: bool,
+    },
+    Mac {
+        used: KeyUsed,
+        mac: Vec<u8>,
+    },
+    Public {
+        key: Box<Key>,
+        used: KeyUsed,
+        spki: Vec<u8>,
+    },
+    Shared {
+        used: KeyUsed,
+        secret: SecretBytes,
+        ciphertext: Option<Vec<u8>>,
+    },
+    Random(SecretBytes),
+    /// Alias, key's id, and key's name.
+    Aliases {
+        aliases: Vec<(String, String, String)>,
+        more: bool,
+    },
+}
+
+/// First byte of a [`SealedBlob`].
+const BLOB_FORM: u8 = 1;
+/// Form, key id, version.
+const BLOB_HEADER_BYTES: usize = 1 + 16 + 4;
+
+/// A ciphertext that says which key and version sealed it: `[form 1][key id 16][version u32 BE][sealed]`. It is not
+/// authenticated by itself: whoever changes the header asks for another key, which will not open it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedBlob {
+    pub key_id: String,
+    pub version: u32,
+    pub sealed: Vec<u8>,
+}
+
+impl SealedBlob {
+    /// # Errors
+    /// A key id that is not a UUID.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        let id = id_bytes(&self.key_id).ok_or_else(|| Error::internal("the id of a key is not a UUID"))?;
+        let mut out = Vec::with_capacity(BLOB_HEADER_BYTES + self.sealed.len());
+        out.push(BLOB_FORM);
+        out.extend_from_slice(&id);
+        out.extend_from_slice(&self.version.to_be_bytes());
+        out.extend_from_slice(&self.sealed);
+        Ok(out)
+    }
+
+    /// `None` for everything that `encode` does not make.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&form, rest) = bytes.split_first()?;
+        let (id, rest) = rest.split_first_chunk::<16>()?;
+        let (version, sealed) = rest.split_first_chunk::<4>()?;
+        let version = u32::from_be_bytes(*version);
+        if form != BLOB_FORM || version == 0 || sealed.is_empty() {
+            return None;
+        }
+        Some(Self { key_id: id_text(id), version, sealed: sealed.to_vec() })
+    }
+}
+
+/// Lengths of the groups of a UUID's text.
+const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+
+fn id_bytes(text: &str) -> Option<[u8; 16]> {
+    let groups: Vec<&str> = text.split('-').collect();
+    if !text.is_ascii() || !groups.iter().map(|group| group.len()).eq(UUID_GROUPS) {
+        return None;
+    }
+    let digits: Vec<u8> = groups.concat().bytes().collect();
+    let mut out = [0; 16];
+    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+        let value = |digit: u8| char::from(digit).to_digit(16).filter(|_| !digit.is_ascii_uppercase());
+        *byte = u8::try_from(value(pair[0])? * 16 + value(pair[1])?).ok()?;
+    }
+    Some(out)
+}
+
+fn id_text(id: &[u8; 16]) -> String {
+    let mut out = String::with_capacity(36);
+    for (at, byte) in id.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            out.push('-');
+        }
+        out.push_str(&format!("{byte:02x}"));
+    }
+    out
+}
+
+/// The name of a key: one segment of a path, as every dialect can say it.
+///
+/// # Errors
+/// Empty, more than one segment, or over 256 bytes.
+pub fn check_key_name(name: &str) -> Result<(), Error> {
+    let path = CanonicalPath::parse(name)?;
+    if path.as_str().contains('/') || name.len() > KEY_NAME_BYTES_MAX {
+        return Err(Error::invalid("the name of a key has a slash or is too long"));
+    }
+    Ok(())
+}
+
+/// Longest name of a key, in bytes: AWS's longest alias.
+pub const KEY_NAME_BYTES_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    //! Blobs come back, and nothing else is one.
+
+    use super::*;
+
+    const ID: &str = "0f1e2d3c-4b5a-4697-8877-665544332211";
+
+    #[test]
+    fn blobs_come_back() {
+        let blob = SealedBlob { key_id: ID.to_owned(), version: 7, sealed: vec![1, 2, 3] };
+        let bytes = blob.encode().unwrap();
+        assert_eq!(SealedBlob::decode(&bytes), Some(blob));
+    }
+
+    #[test]
+    fn what_is_no_blob_is_none() {
+        let good = SealedBlob { key_id: ID.to_owned(), version: 1, sealed: vec![1] }.encode().unwrap();
+        let mut other_form = good.clone();
+        other_form[0] = 2;
+        let mut no_version = good.clone();
+        no_version[17..21].fill(0);
+        for bytes in [&good[..good.len() - 1], &good[..20], &[], &other_form, &no_version] {
+            assert_eq!(SealedBlob::decode(bytes), None);
+        }
+        for id in ["", "0f1e2d3c", "0F1e2d3c-4b5a-4697-8877-665544332211", "0f1e2d3c-4b5a-4697-88776-65544332211"] {
+            let blob = SealedBlob { key_id: id.to_owned(), version: 1, sealed: vec![1] };
+            assert!(blob.encode().is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn every_algorithm_is_for_something() {
+        for algorithm in KeyAlgorithm::ALL {
+            assert!(!algorithm.usages().is_empty());
+            let name = serde_json::to_string(&algorithm).unwrap();
+            assert_eq!(serde_json::from_str::<KeyAlgorithm>(&name).unwrap(), algorithm);
+        }
+    }
+
+    #[test]
+    fn names_are_one_segment() {
+        for (name, ok) in [("app", true), ("a.b-c", true), ("", false), ("a/b", false), ("a/", false), ("..", false)] {
+            assert_eq!(check_key_name(name).is_ok(), ok, "{name}");
+        }
+    }
+}
