@@ -6,7 +6,7 @@ use crate::identity::TokenKind;
 use crate::mount::MountClass;
 use crate::payload::Payload;
 use crate::request::RequestId;
-use crate::secret::SecretAnswer;
+use crate::secret::{SecretAnswer, SecretReport};
 use crate::secret_bytes::{SecretBytes, SecretText};
 use std::collections::BTreeMap;
 
@@ -33,6 +33,8 @@ pub enum Body {
     Object(Payload),
     /// A typed answer that each dialect shapes for itself.
     Secret(Box<SecretAnswer>),
+    /// A typed answer about secrets, for dialects whose requests are operations.
+    Secrets(Box<SecretReport>),
     /// A JSON object about something that is gone: 404 that still carries data (a deleted version of a secret).
     Gone(Payload),
     /// Bytes as they are.

@@ -2,7 +2,9 @@
 
 use crate::path::CanonicalPath;
 use crate::payload::Payload;
+use crate::secret::{Secret, SecretCursor, SecretValue};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What a path-shaped request does, before the route says what that means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize)]
@@ -42,21 +44,212 @@ impl Action {
     }
 }
 
-/// Operations on a secret that two dialects share; a dialect whose requests are operations carries one of these.
+/// Operations on secrets that dialects share; a dialect whose requests are operations carries one of these.
 #[derive(Debug)]
 pub enum SecretOp {
-    Read { path: CanonicalPath, version: VersionRef },
-    Write { path: CanonicalPath, payload: Payload, check_version: Option<u64> },
+    /// `Read` and `Write` are what every dialect has.
+    Read {
+        path: CanonicalPath,
+        version: VersionRef,
+    },
+    Write {
+        path: CanonicalPath,
+        payload: Payload,
+        check_version: Option<u64>,
+    },
+    /// Anything else about one secret.
+    One {
+        secret: SecretRef,
+        act: SecretAct,
+    },
+    /// Facts of many secrets. Whoever may not read the metadata of one is not shown it.
+    List(SecretQuery),
+    /// Values of several secrets. Each is judged like a read of its own.
+    ReadMany(ManySecrets),
+    /// A random password; nothing is kept.
+    Password(PasswordWish),
 }
 
 impl SecretOp {
-    /// The path of the secret inside its mount.
+    /// The path inside its mount, if the operation is about one secret.
     #[must_use]
-    pub fn path(&self) -> &CanonicalPath {
+    pub fn path(&self) -> Option<&CanonicalPath> {
         match self {
-            Self::Read { path, .. } | Self::Write { path, .. } => path,
+            Self::Read { path, .. } | Self::Write { path, .. } => Some(path),
+            Self::One { secret, .. } => Some(&secret.path),
+            Self::List(_) | Self::ReadMany(_) | Self::Password(_) => None,
         }
     }
+}
+
+/// Which secret is meant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SecretRef {
+    pub path: CanonicalPath,
+    /// If given, only the secret with this [`crate::secret::Secret::short_id`] is meant: not an earlier or later one of that
+    /// name.
+    pub short_id: Option<String>,
+}
+
+/// What is done to one secret.
+#[derive(Debug)]
+pub enum SecretAct {
+    Read {
+        version: VersionRef,
+    },
+    /// Everything but payloads.
+    Describe,
+    Create(NewSecret),
+    Put(NewVersion),
+    Update(SecretUpdate),
+    /// Puts a stage label on a version, takes it from one, or both. Versions are named by their ids.
+    MoveStage {
+        stage: String,
+        from: Option<String>,
+        to: Option<String>,
+    },
+    /// After a window in which it can be brought back, in seconds; or at once.
+    Delete {
+        recovery_s: Option<u64>,
+    },
+    Restore,
+    Tag {
+        set: BTreeMap<String, String>,
+        remove: Vec<String>,
+    },
+}
+
+/// A secret to be, with or without a first version.
+#[derive(Debug)]
+pub struct NewSecret {
+    pub value: Option<SecretValue>,
+    /// The client's token: the version's id.
+    pub version_id: String,
+    pub description: String,
+    pub key_id: Option<String>,
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A version to be.
+#[derive(Debug)]
+pub struct NewVersion {
+    pub value: SecretValue,
+    /// The client's token: the version's id. The same token with the same content changes nothing.
+    pub version_id: String,
+    /// Labels to put on it; empty for that of the current version.
+    pub stages: Vec<String>,
+}
+
+/// A change of a secret; `None` leaves a part as it is.
+#[derive(Debug)]
+pub struct SecretUpdate {
+    pub description: Option<String>,
+    pub key_id: Option<String>,
+    /// A new current version.
+    pub value: Option<SecretValue>,
+    /// The id of that version. Unlike in [`NewVersion`], it must not have been used before.
+    pub version_id: String,
+}
+
+/// Which secrets to list.
+#[derive(Clone, Debug, Default)]
+pub struct SecretQuery {
+    /// All of them must hold.
+    pub filters: Vec<SecretFilter>,
+    /// Whether those marked for deletion are shown as well.
+    pub with_deleted: bool,
+    pub order: SecretOrder,
+    pub descending: bool,
+    pub after: SecretCursor,
+    /// Most secrets on one page.
+    pub limit: usize,
+}
+
+/// In which order secrets are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SecretOrder {
+    #[default]
+    Name,
+    Created,
+    Changed,
+}
+
+/// A condition on the facts of a secret: one of `any_of` holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SecretFilter {
+    pub field: FilterField,
+    pub any_of: Vec<FilterText>,
+}
+
+/// A text that is looked for, or that must not be there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FilterText {
+    pub text: String,
+    pub negated: bool,
+}
+
+/// Where a filter looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FilterField {
+    /// How the name begins.
+    Name,
+    /// How the description begins, whatever the case.
+    Description,
+    /// How the name of a tag begins.
+    TagKey,
+    /// How the value of a tag begins.
+    TagValue,
+    /// Words, each anywhere in name, description or tags, whatever the case.
+    All,
+    /// What no secret here has.
+    Nothing,
+}
+
+impl SecretFilter {
+    /// Whether a secret, known by `name` in the dialect that asks, meets the condition.
+    #[must_use]
+    pub fn holds(&self, secret: &Secret, name: &str) -> bool {
+        self.any_of.iter().any(|wanted| self.field.has(secret, name, &wanted.text) != wanted.negated)
+    }
+}
+
+impl FilterField {
+    fn has(self, secret: &Secret, name: &str, text: &str) -> bool {
+        match self {
+            Self::Name => name.starts_with(text),
+            Self::Description => secret.description.to_lowercase().starts_with(&text.to_lowercase()),
+            Self::TagKey => secret.metadata.keys().any(|key| key.starts_with(text)),
+            Self::TagValue => secret.metadata.values().any(|value| value.starts_with(text)),
+            Self::All => {
+                let tags = secret.metadata.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+                let texts: Vec<String> =
+                    [name, secret.description.as_str()].into_iter().chain(tags).map(str::to_lowercase).collect();
+                let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+                words.map(str::to_lowercase).all(|word| texts.iter().any(|text| text.contains(&word)))
+            }
+            Self::Nothing => false,
+        }
+    }
+}
+
+/// Which secrets to read at once.
+#[derive(Debug)]
+pub enum ManySecrets {
+    /// These, each with the words by which the request called it.
+    Named(Vec<(String, SecretRef)>),
+    /// The current versions of those that a list would show.
+    Matching(SecretQuery),
+}
+
+/// What a random password is made of.
+#[derive(Clone, Debug)]
+pub struct PasswordWish {
+    /// In characters.
+    pub length: usize,
+    /// Kinds of characters, such as all digits; each without what must not occur.
+    pub kinds: Vec<String>,
+    /// Whether every kind must occur.
+    pub each: bool,
 }
 
 /// Which version of a secret is meant.
@@ -68,4 +261,9 @@ pub enum VersionRef {
     Stage(String),
     /// A version's id or the client's token that made it.
     Id(String),
+    /// The version with this id, if it carries this label.
+    IdAt {
+        id: String,
+        stage: String,
+    },
 }

@@ -28,6 +28,11 @@ pub trait Engine: Send + Sync + 'static {
         Ok(false)
     }
 
+    /// Rows of shared operations that no path leads to. Their patterns and bindings are not used.
+    fn shared_routes(&self) -> &'static [Route<Self::Op>] {
+        &[]
+    }
+
     /// The engine's operation for one that dialects share, if it keeps secrets, and the path inside the mount that
     /// policies know it by.
     fn secret(&self, _op: SecretOp) -> Option<SharedOp<Self::Op>> {
@@ -48,7 +53,7 @@ pub trait Engine: Send + Sync + 'static {
 /// A shared operation, bound by an engine.
 pub struct SharedOp<Op> {
     pub op: Op,
-    /// Name of the route that it is equal to: same action, same log fields, same help.
+    /// Name of the route, or of the shared one, that it is equal to: same action, same log fields, same help.
     pub route: &'static str,
     /// The path inside the mount, such as `data/app`.
     pub path: String,

@@ -95,7 +95,8 @@ fn bind_with<E: Engine>(engine: &E, method: Method, path: &str, params: &mut Par
 
 fn bind_secret_with<E: Engine>(engine: &E, op: SecretOp) -> Result<BoundOp, Error> {
     let shared = engine.secret(op).ok_or_else(|| Error::new(Cause::Unsupported, "this mount keeps no secrets"))?;
-    let route = engine.routes().iter().find(|route| route.facts.name == shared.route);
+    let mut routes = engine.routes().iter().chain(engine.shared_routes());
+    let route = routes.find(|route| route.facts.name == shared.route);
     let route = route.ok_or_else(|| Error::internal("a shared operation names no route"))?;
     CanonicalPath::parse(&shared.path)?;
     Ok(BoundOp { facts: &route.facts, op: AnyOp(Box::new(shared.op)), unknown: Vec::new(), path: shared.path })

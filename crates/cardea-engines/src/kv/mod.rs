@@ -7,13 +7,17 @@
 //! - A pointer and the payload that it points to are written in one transaction. Nothing serves a payload but by its
 //!   pointer, so that removing a version from the pointer makes it unreadable at once.
 //! - A version number is never used again within one secret id; a path that is deleted and written again has a new id.
-//! - `current` is the newest version, deleted or not; the stage labels follow it with every write, for the dialects
-//!   that show them.
+//! - `current` is what a plain read serves. A write moves it to its own version, deleted or not, and the stage labels
+//!   follow it; only a dialect with labels can prepare a version without moving it, or move it back. What is merely
+//!   prepared (`AWSPENDING`) has a number, and is not read by it.
+//! - A secret can be deleted as a whole with a recovery window (`Secret::deleted`). Meanwhile it reads as if it were not
+//!   there, writing it is refused in clear words, and its name is taken; DELETE of its metadata removes it for good.
 //! - A commit has room for a bounded number of removals. Where a deleted secret (40) or a pruned one (32) has more
 //!   payloads than that, the rest becomes a `purge` record, and every later write and deletion in the mount removes up
 //!   to 16 of them. Nobody can read them meanwhile: their pointer is gone.
 //! - Reads and writes are `SecretOp`s. The routes `data-read` and `data-write` and every other dialect run the same code
-//!   and are judged by policies as `data/<path>`.
+//!   and are judged by policies as `data/<path>`. The other operations of such dialects are judged as the route of Vault's
+//!   that does as much (`shared::equal_route`); lists are judged item by item.
 //!
 //! It must never answer a payload where a form asks for metadata, and its `transcripts/` are a promise to clients: each
 //! file is a sequence that starts on a fresh mount at `secret/`. A request is `> METHOD path?query` with its JSON body on
@@ -23,7 +27,10 @@
 
 mod model;
 mod ops;
+mod password;
+mod query;
 mod routes;
+mod shared;
 mod tree;
 
 #[cfg(test)]
@@ -31,6 +38,7 @@ mod tests;
 
 use crate::kv::ops::{Fate, Patched};
 use crate::kv::routes::{Op, SubkeysForm};
+use cardea_model::secret::SecretReport;
 use cardea_model::{Body, Error, Payload, SecretOp};
 use cardea_sdk::engine::SharedOp;
 use cardea_sdk::{Context, Done, Engine, Outcome, Route, async_trait};
@@ -64,6 +72,19 @@ impl Engine for Kv {
             Op::Secret(SecretOp::Write { path, payload, check_version }) => {
                 let answer = ops::write(cx, path, payload, *check_version).await?;
                 Ok(Done::body(Body::Secret(Box::new(answer))))
+            }
+            Op::Secret(SecretOp::One { secret, act }) => shared::act(cx, secret, act).await.map(Done::body),
+            Op::Secret(SecretOp::List(query)) => {
+                let page = query::list(cx, query).await?;
+                Ok(Done::body(Body::Secrets(Box::new(SecretReport::Page(page)))))
+            }
+            Op::Secret(SecretOp::ReadMany(many)) => {
+                let batch = query::read_many(cx, many).await?;
+                Ok(Done::body(Body::Secrets(Box::new(SecretReport::Batch(batch)))))
+            }
+            Op::Secret(SecretOp::Password(wish)) => {
+                let password = password::random(cx.rng, wish)?;
+                Ok(Done::body(Body::Secrets(Box::new(SecretReport::Password(password)))))
             }
             Op::Patch { path, change, check } => match ops::patch(cx, path, change, *check).await? {
                 Patched::Written(answer) => Ok(Done::body(Body::Secret(Box::new(answer)))),
@@ -112,12 +133,23 @@ impl Engine for Kv {
         }
     }
 
+    fn shared_routes(&self) -> &'static [Route<Op>] {
+        routes::SHARED_ROUTES
+    }
+
+    /// Which of the routes below it is equal to: so much may whoever may do that.
     fn secret(&self, op: SecretOp) -> Option<SharedOp<Op>> {
-        let route = match op {
-            SecretOp::Read { .. } => "data-read",
-            SecretOp::Write { .. } => "data-write",
+        let (route, path) = match &op {
+            SecretOp::Read { path, .. } => ("data-read", format!("data/{path}")),
+            SecretOp::Write { path, .. } => ("data-write", format!("data/{path}")),
+            SecretOp::One { secret, act } => {
+                let (route, form) = shared::equal_route(act);
+                (route, format!("{form}/{}", secret.path))
+            }
+            SecretOp::List(_) => ("secrets-list", "metadata/".to_owned()),
+            SecretOp::ReadMany(_) => ("secrets-read", "data/".to_owned()),
+            SecretOp::Password(_) => ("random-password", "random-password".to_owned()),
         };
-        let path = format!("data/{}", op.path());
         Some(SharedOp { op: Op::Secret(op), route, path })
     }
 }

@@ -6,10 +6,11 @@
 //! | `secret` | path of the secret | [`Pointer`]: states of all versions, settings, labels |
 //! | `payload` | `<secret id>/<version, 20 digits>` | [`StoredPayload`]: one immutable JSON text |
 //! | `config` | `kv` | [`Config`]: settings of the mount |
+//! | `doomed` | `<purge time in ms, 20 digits>/<path>` | [`Doomed`]: secrets marked for deletion, by the end of their window |
 //! | `purge` | `<secret id>/<from, 20 digits>-<to, 20 digits>` | [`Purge`]: payloads that nothing points at any more |
 
 use cardea_model::secret::Secret;
-use cardea_model::{Error, Payload};
+use cardea_model::{Error, Payload, Timestamp};
 use cardea_storage::json_record;
 use cardea_storage::record::{Record, Wiped};
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,41 @@ pub enum DeleteAfter {
     Never,
     /// Seconds; the smaller of this and the secret's own holds.
     Seconds(u64),
+}
+
+/// A secret whose recovery window will be over. The name says all; the pointer says whether it still holds.
+pub struct Doomed;
+
+/// The only form of a [`Doomed`].
+const DOOMED_FORM: u8 = 1;
+
+impl Doomed {
+    #[must_use]
+    pub fn name(purge_at: Timestamp, path: &str) -> String {
+        format!("{:020}/{path}", purge_at.0)
+    }
+
+    /// When, and which path.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<(Timestamp, &str)> {
+        let (purge_at, path) = name.split_once('/')?;
+        Some((Timestamp(purge_at.parse().ok()?), path))
+    }
+}
+
+impl Record for Doomed {
+    const KIND: &'static str = "doomed";
+
+    fn encode(&self) -> Result<Wiped, Error> {
+        Ok(Wiped::new(vec![DOOMED_FORM]))
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        match bytes {
+            [DOOMED_FORM] => Ok(Self),
+            _ => Err(Error::internal("a doomed record has a form that this release does not know")),
+        }
+    }
 }
 
 /// Payloads of versions that no pointer knows any more, to be removed by later writes. The name says all; the body is

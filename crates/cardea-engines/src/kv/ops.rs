@@ -1,14 +1,18 @@
 //! One function an operation, over the mount's records. Nothing here may know a wire, or look into a payload beyond
-//! what `tree` does; answers are records and typed answers that `routes` gives a form.
+//! what `tree` does; answers are records and typed answers that `routes` gives a form. What only some dialects ask for
+//! stands in `shared`.
 
-use crate::kv::model::{CONFIG_NAME, Config, DeleteAfter, Pointer, Purge, PurgeRange, StoredPayload};
+use crate::kv::model::{CONFIG_NAME, Config, DeleteAfter, Doomed, Pointer, Purge, PurgeRange, StoredPayload};
 use crate::kv::routes::{ConfigChange, MetadataChange, Page, SecretChange};
 use crate::kv::tree;
 use cardea_model::limit::{
     LIST_ENTRIES_MAX, METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX, PAYLOAD_BYTES_MAX,
 };
 use cardea_model::operation::VersionRef;
-use cardea_model::secret::{ContentForm, Secret, SecretAnswer, SecretSettings, Version, VersionState};
+use cardea_model::secret::{
+    ContentForm, STAGE_CURRENT, STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretAnswer, SecretFault, SecretSettings,
+    SecretValue, Version, VersionState,
+};
 use cardea_model::{CanonicalPath, Cause, Error, Payload, Timestamp, TtlSeconds};
 use cardea_sdk::Context;
 use std::collections::BTreeMap;
@@ -30,9 +34,11 @@ const PAYLOADS_PURGED_MAX: u64 = 16;
 const READ_ATTEMPTS_MAX: usize = 3;
 /// Longest creator kept with a version, in bytes: an entity id fits, and 500 of them fit the pointer.
 const CREATOR_BYTES_MAX: usize = 128;
-/// Stage labels that every write moves. Some dialects show them; all dialects share the secret.
-const STAGE_CURRENT: &str = "AWSCURRENT";
-const STAGE_PREVIOUS: &str = "AWSPREVIOUS";
+/// Versions without a label that are kept of a secret whose dialect has labels, where nothing else is said: what AWS
+/// documents.
+const UNLABELLED_KEPT_DEFAULT: u64 = 100;
+/// Most versions kept of such a secret beside the labelled ones: labels, tags and a description share its record.
+const UNLABELLED_KEPT_MAX: u64 = 400;
 
 /// Settings of the mount.
 pub async fn config(cx: &mut Context<'_>) -> Result<Arc<Config>, Error> {
@@ -56,7 +62,26 @@ pub async fn change_config(cx: &mut Context<'_>, change: &ConfigChange) -> Resul
 
 /// Whether a secret has a pointer, with or without versions.
 pub async fn exists(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<bool, Error> {
-    cx.state.exists::<Pointer>(path.as_str()).await
+    let pointer = cx.state.peek::<Pointer>(path.as_str()).await?;
+    Ok(pointer.is_some_and(|pointer| !pointer.0.is_past(cx.now)))
+}
+
+/// The pointer of a secret that is not deleted as a whole, to be looked at.
+async fn visible(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Arc<Pointer>, Error> {
+    let pointer = cx.state.peek::<Pointer>(path.as_str()).await?;
+    pointer.filter(|pointer| pointer.0.deleted.is_none()).ok_or_else(Error::not_found)
+}
+
+/// The secret at a path, to be changed. One whose recovery window is over is removed on the way.
+///
+/// # Errors
+/// It is marked for deletion.
+pub async fn changeable(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Option<Secret>, Error> {
+    match cx.state.get::<Pointer>(path.as_str()).await? {
+        Some(pointer) if pointer.0.is_past(cx.now) => forget(cx, pointer.0, 0).map(|()| None),
+        Some(pointer) if pointer.0.deleted.is_some() => Err(SecretFault::MarkedForDeletion.into()),
+        found => Ok(found.map(|pointer| pointer.0)),
+    }
 }
 
 /// One version; without a payload if it is deleted, destroyed or past its time.
@@ -65,9 +90,9 @@ pub async fn exists(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<bool, 
 /// Not found, if the secret or the version does not exist.
 pub async fn read(cx: &mut Context<'_>, path: &CanonicalPath, wanted: &VersionRef) -> Result<SecretAnswer, Error> {
     for _ in 0..READ_ATTEMPTS_MAX {
-        let pointer = cx.state.peek::<Pointer>(path.as_str()).await?.ok_or_else(Error::not_found)?;
+        let pointer = visible(cx, path).await?;
         let secret = &pointer.0;
-        let version = find(secret, wanted).ok_or_else(Error::not_found)?;
+        let version = find(secret, wanted)?;
         if !version.is_readable(cx.now) {
             return Ok(answer(secret, version, None));
         }
@@ -81,26 +106,41 @@ pub async fn read(cx: &mut Context<'_>, path: &CanonicalPath, wanted: &VersionRe
     Err(Error::internal("a readable version of a secret has no payload"))
 }
 
-fn find<'s>(secret: &'s Secret, wanted: &VersionRef) -> Option<&'s Version> {
-    let number = match wanted {
-        VersionRef::Current | VersionRef::Number(0) => secret.current,
-        VersionRef::Number(number) => *number,
-        VersionRef::Stage(stage) => *secret.stages.get(stage)?,
-        VersionRef::Id(id) => match secret.versions.iter().find(|version| version.id == *id) {
-            Some(version) => version.number,
-            None => *secret.tokens.get(id)?,
-        },
+fn find<'s>(secret: &'s Secret, wanted: &VersionRef) -> Result<&'s Version, Error> {
+    let of_id = |id: &str| match secret.versions.iter().find(|version| version.id == *id) {
+        Some(version) => Some(version.number),
+        None => secret.tokens.get(id).copied(),
     };
-    secret.version(number)
+    let no_version = || Error::from(SecretFault::NoVersion);
+    match wanted {
+        VersionRef::Current | VersionRef::Number(0) => secret.version(secret.current).ok_or_else(Error::not_found),
+        // Who knows versions by their numbers knows no stages, and is not shown what is only being prepared.
+        VersionRef::Number(number) if is_pending(secret, *number) => Err(Error::not_found()),
+        VersionRef::Number(number) => secret.version(*number).ok_or_else(Error::not_found),
+        VersionRef::Stage(stage) => {
+            secret.stages.get(stage).and_then(|number| secret.version(*number)).ok_or_else(no_version)
+        }
+        VersionRef::Id(id) => of_id(id).and_then(|number| secret.version(number)).ok_or_else(no_version),
+        VersionRef::IdAt { id, stage } => {
+            let number = of_id(id).ok_or_else(no_version)?;
+            if secret.stages.get(stage) != Some(&number) {
+                return Err(SecretFault::StageNotOnVersion.into());
+            }
+            secret.version(number).ok_or_else(no_version)
+        }
+    }
 }
 
-fn answer(secret: &Secret, version: &Version, payload: Option<Payload>) -> SecretAnswer {
-    let stages = secret.stages.iter().filter(|(_, number)| **number == version.number);
+fn is_pending(secret: &Secret, number: u64) -> bool {
+    number != secret.current && secret.stages.get(STAGE_PENDING) == Some(&number)
+}
+
+pub fn answer(secret: &Secret, version: &Version, payload: Option<Payload>) -> SecretAnswer {
     SecretAnswer {
         secret_id: secret.id.clone(),
         path: secret.path.clone(),
         version: version.clone(),
-        stages: stages.map(|(stage, _)| stage.clone()).collect(),
+        stages: secret.stages_of(version.number),
         metadata: secret.metadata.clone(),
         payload,
     }
@@ -117,12 +157,14 @@ pub async fn write(
     check: Option<u64>,
 ) -> Result<SecretAnswer, Error> {
     let config = config(cx).await?;
-    let secret = match cx.state.get::<Pointer>(path.as_str()).await? {
-        Some(pointer) => pointer.0,
+    let secret = match changeable(cx, path).await? {
+        Some(secret) => secret,
         None => new_secret(cx, path)?,
     };
     check_and_set(&config, &secret, check)?;
-    add_version(cx, &config, secret, payload).await
+    let value = SecretValue::of_json(payload.duplicate())?;
+    let (secret, number) = add_version(cx, &config, secret, Draft { value: &value, id: None, stages: &[] }).await?;
+    written(&secret, number)
 }
 
 /// What a patch leads to.
@@ -145,14 +187,20 @@ pub async fn patch(
     let config = config(cx).await?;
     let mut current = read(cx, path, &VersionRef::Current).await?;
     // Should this see another pointer than the read did, the commit fails and everything runs again.
-    let secret = cx.state.get::<Pointer>(path.as_str()).await?.ok_or_else(Error::not_found)?.0;
+    let secret = changeable(cx, path).await?.ok_or_else(Error::not_found)?;
     check_and_set(&config, &secret, check)?;
     let Some(payload) = current.payload.take() else { return Ok(Patched::Gone(current)) };
     if current.version.content != ContentForm::Object {
         return Err(Error::invalid("only a secret whose current version is an object can be patched"));
     }
-    let merged = tree::merge(&payload, change)?;
-    add_version(cx, &config, secret, &merged).await.map(Patched::Written)
+    let value = SecretValue { content: ContentForm::Object, payload: tree::merge(&payload, change)? };
+    let (secret, number) = add_version(cx, &config, secret, Draft { value: &value, id: None, stages: &[] }).await?;
+    written(&secret, number).map(Patched::Written)
+}
+
+fn written(secret: &Secret, number: u64) -> Result<SecretAnswer, Error> {
+    let version = secret.version(number).ok_or_else(|| Error::internal("a version was pruned as it was written"))?;
+    Ok(answer(secret, version, None))
 }
 
 fn check_and_set(config: &Config, secret: &Secret, check: Option<u64>) -> Result<(), Error> {
@@ -168,7 +216,7 @@ fn check_and_set(config: &Config, secret: &Secret, check: Option<u64>) -> Result
     }
 }
 
-fn new_secret(cx: &Context<'_>, path: &CanonicalPath) -> Result<Secret, Error> {
+pub fn new_secret(cx: &Context<'_>, path: &CanonicalPath) -> Result<Secret, Error> {
     if path.is_folder() {
         return Err(Error::invalid("the name of a secret cannot end in a slash"));
     }
@@ -178,8 +226,12 @@ fn new_secret(cx: &Context<'_>, path: &CanonicalPath) -> Result<Secret, Error> {
         created: cx.now,
         updated: cx.now,
         current: 0,
+        newest: 0,
         oldest: 0,
         metadata: BTreeMap::new(),
+        description: String::new(),
+        key_id: None,
+        staged: false,
         settings: SecretSettings::default(),
         stages: BTreeMap::new(),
         tokens: BTreeMap::new(),
@@ -204,52 +256,74 @@ fn creator(cx: &Context<'_>) -> String {
     name[..end.unwrap_or(0)].to_owned()
 }
 
-async fn add_version(
+/// A version to be.
+pub struct Draft<'a> {
+    pub value: &'a SecretValue,
+    /// The client's own id for it; without one it gets a new one.
+    pub id: Option<&'a str>,
+    /// Labels to put on it. Without any it becomes the current version, and so does the first of a secret.
+    pub stages: &'a [String],
+}
+
+/// Adds a version and stores the pointer; gives the number of the version.
+///
+/// # Errors
+/// [`Cause::TooLarge`] for a payload beyond the bound.
+pub async fn add_version(
     cx: &mut Context<'_>,
     config: &Config,
     mut secret: Secret,
-    payload: &Payload,
-) -> Result<SecretAnswer, Error> {
-    if payload.text().len() > PAYLOAD_BYTES_MAX {
+    draft: Draft<'_>,
+) -> Result<(Secret, u64), Error> {
+    if draft.value.payload.text().len() > PAYLOAD_BYTES_MAX {
         return Err(Error::new(Cause::TooLarge, "payload of the secret is too large"));
     }
-    let content = match payload.text().trim_start().as_bytes().first() {
-        Some(b'{') => ContentForm::Object,
-        Some(b'"') => ContentForm::Text,
-        _ => return Err(Error::invalid("payload of a secret is an object or a text")),
-    };
-    let number = secret.current + 1;
+    let number = secret.newest() + 1;
     secret.versions.push(Version {
         number,
-        id: new_id(cx),
+        id: draft.id.map_or_else(|| new_id(cx), str::to_owned),
         created: cx.now,
         creator: creator(cx),
         state: VersionState::Enabled,
         deletion: deletion_time(config, &secret.settings, cx.now),
-        content,
+        content: draft.value.content,
     });
-    if secret.current > 0 {
-        secret.stages.insert(STAGE_PREVIOUS.to_owned(), secret.current);
+    for stage in draft.stages {
+        secret.stages.insert(stage.clone(), number);
     }
-    secret.stages.insert(STAGE_CURRENT.to_owned(), number);
-    secret.current = number;
+    if draft.stages.is_empty() || draft.stages.iter().any(|stage| stage == STAGE_CURRENT) || secret.current == 0 {
+        make_current(&mut secret, number);
+    }
+    secret.newest = number;
     secret.updated = cx.now;
 
-    cx.state.put(&StoredPayload::name(&secret.id, number), &StoredPayload(payload.duplicate()))?;
-    let kept = versions_kept(config, &secret.settings);
+    cx.state.put(&StoredPayload::name(&secret.id, number), &StoredPayload(draft.value.payload.duplicate()))?;
+    let kept = versions_kept(config, &secret);
     let pruned = prune(&mut secret, kept);
     remove_payloads(cx, &secret.id, &pruned, PAYLOADS_PRUNED_MAX)?;
     sweep(cx).await?;
     let pointer = Pointer(secret);
     cx.state.put(&pointer.0.path, &pointer)?;
-    let secret = &pointer.0;
-    let version = secret.version(number).ok_or_else(|| Error::internal("a version was pruned as it was written"))?;
-    Ok(answer(secret, version, None))
+    Ok((pointer.0, number))
+}
+
+/// Moves the pointer that all dialects read by, and the two labels that say so.
+pub fn make_current(secret: &mut Secret, number: u64) {
+    if secret.current > 0 && secret.current != number {
+        secret.stages.insert(STAGE_PREVIOUS.to_owned(), secret.current);
+        secret.newest = secret.newest();
+    }
+    secret.stages.insert(STAGE_CURRENT.to_owned(), number);
+    secret.current = number;
 }
 
 /// The larger of the secret's and the mount's setting, as clients know it; the default where neither says anything.
-pub fn versions_kept(config: &Config, settings: &SecretSettings) -> u64 {
-    config.max_versions.max(settings.max_versions).unwrap_or(VERSIONS_KEPT_DEFAULT).clamp(1, VERSIONS_KEPT_MAX)
+pub fn versions_kept(config: &Config, secret: &Secret) -> u64 {
+    let (default, most) = match secret.staged {
+        true => (UNLABELLED_KEPT_DEFAULT, UNLABELLED_KEPT_MAX),
+        false => (VERSIONS_KEPT_DEFAULT, VERSIONS_KEPT_MAX),
+    };
+    config.max_versions.max(secret.settings.max_versions).unwrap_or(default).clamp(1, most)
 }
 
 fn deletion_time(config: &Config, settings: &SecretSettings, now: Timestamp) -> Option<Timestamp> {
@@ -262,16 +336,23 @@ fn deletion_time(config: &Config, settings: &SecretSettings, now: Timestamp) -> 
     Some(now.plus(TtlSeconds(seconds)))
 }
 
-/// Forgets all versions but the newest `kept`; returns those of them that still had a payload, ascending.
+/// Forgets all versions but the newest `kept`; returns those of them that still had a payload, ascending. Where labels
+/// mean something, labelled versions stay, and no more go than can be removed one by one: what lies between is kept.
 fn prune(secret: &mut Secret, kept: u64) -> Vec<u64> {
-    let last_gone = secret.current.saturating_sub(kept);
-    let gone = secret.versions.iter().filter(|v| v.number <= last_gone && v.state != VersionState::Destroyed);
-    let gone = gone.map(|version| version.number).collect();
-    secret.versions.retain(|version| version.number > last_gone);
-    secret.stages.retain(|_, number| *number > last_gone);
-    secret.tokens.retain(|_, number| *number > last_gone);
+    let last_gone = secret.newest().saturating_sub(kept);
+    let mut gone: Vec<u64> = secret.versions.iter().map(|version| version.number).filter(|n| *n <= last_gone).collect();
+    if secret.staged {
+        gone.retain(|number| !secret.stages.values().any(|at| at == number));
+        gone.truncate(PAYLOADS_PRUNED_MAX);
+    }
+    let goes = |number: u64| gone.binary_search(&number).is_ok();
+    let full = secret.versions.iter().filter(|v| goes(v.number) && v.state != VersionState::Destroyed);
+    let full = full.map(|version| version.number).collect();
+    secret.versions.retain(|version| !goes(version.number));
+    secret.stages.retain(|_, number| !goes(*number));
+    secret.tokens.retain(|_, number| !goes(*number));
     secret.oldest = secret.versions.first().map_or(0, |version| version.number);
-    gone
+    full
 }
 
 /// Removes up to `at_once` payloads now, and leaves a purge for the others. `numbers` ascend, and every number between
@@ -290,10 +371,10 @@ fn remove_payloads(cx: &mut Context<'_>, secret_id: &str, numbers: &[u64], at_on
     }
 }
 
-/// Removes a few payloads that an earlier change left behind.
-async fn sweep(cx: &mut Context<'_>) -> Result<(), Error> {
+/// Removes a few payloads that an earlier change left behind, or a secret whose recovery window is over.
+pub async fn sweep(cx: &mut Context<'_>) -> Result<(), Error> {
     let names = cx.state.names::<Purge>("", None, 1).await?;
-    let Some(name) = names.first() else { return Ok(()) };
+    let Some(name) = names.first() else { return bury(cx).await };
     let range = PurgeRange::parse(name).ok_or_else(|| Error::internal("the name of a purge does not parse"))?;
     let end = range.to.min(range.from.saturating_add(PAYLOADS_PURGED_MAX - 1));
     for number in range.from..=end {
@@ -307,6 +388,35 @@ async fn sweep(cx: &mut Context<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Removes the secret whose recovery window was over first, if there is one.
+async fn bury(cx: &mut Context<'_>) -> Result<(), Error> {
+    let names = cx.state.names::<Doomed>("", None, 1).await?;
+    let Some(doomed) = names.first() else { return Ok(()) };
+    let (purge_at, path) =
+        Doomed::parse(doomed).ok_or_else(|| Error::internal("the name of a doomed secret does not parse"))?;
+    if purge_at > cx.now {
+        return Ok(());
+    }
+    match cx.state.get::<Pointer>(path).await? {
+        Some(pointer) if pointer.0.is_past(cx.now) => forget(cx, pointer.0, 0),
+        _ => {
+            cx.state.delete::<Doomed>(doomed);
+            Ok(())
+        }
+    }
+}
+
+/// Removes a secret with everything it had, and up to `at_once` of its payloads now.
+pub fn forget(cx: &mut Context<'_>, secret: Secret, at_once: usize) -> Result<(), Error> {
+    cx.state.delete::<Pointer>(&secret.path);
+    if let Some(deletion) = &secret.deleted {
+        cx.state.delete::<Doomed>(&Doomed::name(deletion.purge_at, &secret.path));
+    }
+    let left = secret.versions.iter().filter(|version| version.state != VersionState::Destroyed);
+    let left: Vec<u64> = left.map(|version| version.number).collect();
+    remove_payloads(cx, &secret.id, &left, at_once)
+}
+
 /// What happens to chosen versions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
@@ -317,8 +427,8 @@ pub enum Fate {
 
 /// Deletes the current version. Idempotent, also where there is nothing.
 pub async fn delete_current(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(), Error> {
-    match cx.state.peek::<Pointer>(path.as_str()).await? {
-        Some(pointer) => change_versions(cx, path, &[pointer.0.current], Fate::Delete).await,
+    match changeable(cx, path).await? {
+        Some(secret) => change_versions(cx, path, &[secret.current], Fate::Delete).await,
         None => Ok(()),
     }
 }
@@ -333,7 +443,8 @@ pub async fn change_versions(
     numbers: &[u64],
     fate: Fate,
 ) -> Result<(), Error> {
-    let Some(mut pointer) = cx.state.get::<Pointer>(path.as_str()).await? else { return Ok(()) };
+    let Some(secret) = changeable(cx, path).await? else { return Ok(()) };
+    let mut pointer = Pointer(secret);
     let now = cx.now;
     let mut changed = false;
     let mut destroyed = Vec::new();
@@ -387,7 +498,7 @@ pub async fn list(cx: &mut Context<'_>, folder: &str, page: &Page) -> Result<Vec
 /// # Errors
 /// Not found.
 pub async fn metadata(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(Arc<Pointer>, Arc<Config>), Error> {
-    let pointer = cx.state.peek::<Pointer>(path.as_str()).await?.ok_or_else(Error::not_found)?;
+    let pointer = visible(cx, path).await?;
     let config = config(cx).await?;
     Ok((pointer, config))
 }
@@ -403,8 +514,8 @@ pub async fn change_metadata(
     create: bool,
 ) -> Result<(), Error> {
     let config = config(cx).await?;
-    let mut secret = match cx.state.get::<Pointer>(path.as_str()).await? {
-        Some(pointer) => pointer.0,
+    let mut secret = match changeable(cx, path).await? {
+        Some(secret) => secret,
         None if create => new_secret(cx, path)?,
         None => return Err(Error::not_found()),
     };
@@ -437,7 +548,7 @@ pub async fn change_metadata(
     cx.state.put(path.as_str(), &Pointer(secret))
 }
 
-fn check_metadata(pairs: &BTreeMap<String, String>) -> Result<(), Error> {
+pub fn check_metadata(pairs: &BTreeMap<String, String>) -> Result<(), Error> {
     if pairs.len() > METADATA_PAIRS_MAX {
         return Err(Error::invalid(format!("custom_metadata has more than {METADATA_PAIRS_MAX} pairs")));
     }
@@ -455,14 +566,10 @@ fn check_metadata(pairs: &BTreeMap<String, String>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes a secret with everything it had. Idempotent.
+/// Removes a secret with everything it had, marked for deletion or not. Idempotent.
 pub async fn delete_secret(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(), Error> {
     let Some(pointer) = cx.state.get::<Pointer>(path.as_str()).await? else { return Ok(()) };
-    let secret = pointer.0;
-    cx.state.delete::<Pointer>(path.as_str());
-    let left = secret.versions.iter().filter(|version| version.state != VersionState::Destroyed);
-    let left: Vec<u64> = left.map(|version| version.number).collect();
     // Swept before new work is left behind, so that what is swept is older than this.
     sweep(cx).await?;
-    remove_payloads(cx, &secret.id, &left, PAYLOADS_REMOVED_MAX)
+    forget(cx, pointer.0, PAYLOADS_REMOVED_MAX)
 }

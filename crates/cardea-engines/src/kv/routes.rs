@@ -8,7 +8,7 @@ use cardea_model::operation::VersionRef;
 use cardea_model::secret::{ContentForm, SecretAnswer, Version, VersionState};
 use cardea_model::time::{go_duration, parse_duration_s};
 use cardea_model::{Body, CanonicalPath, Error, Payload, SecretOp, Timestamp};
-use cardea_sdk::{Bound, Route};
+use cardea_sdk::{Access, Bound, Route};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -74,7 +74,7 @@ impl Op {
     pub fn path(&self) -> Option<&CanonicalPath> {
         match self {
             Self::ConfigRead | Self::ConfigWrite(_) | Self::List { .. } => None,
-            Self::Secret(op) => Some(op.path()),
+            Self::Secret(op) => op.path(),
             Self::Patch { path, .. }
             | Self::DeleteCurrent { path }
             | Self::Delete { path, .. }
@@ -196,6 +196,20 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::read("subkeys-read", "subkeys/{path..}", |p| Bound::try_read(p, subkeys))
         .clear(&["version", "depth"])
         .help("Reads the names inside one version of a secret, with null in place of every value. With depth, objects at that level count as values."),
+];
+
+/// Rows of operations that only dialects with typed operations ask for. No path leads to them; what each caller is shown is
+/// decided item by item, by the same names that policies know the items by.
+pub static SHARED_ROUTES: &[Route<Op>] = &[
+    Route::list("secrets-list", "", |_| Err(Error::internal("a shared row is not bound by paths")))
+        .access(Access::Authenticated)
+        .help("Lists secrets whose metadata the caller may read."),
+    Route::read("secrets-read", "", |_| Err(Error::internal("a shared row is not bound by paths")))
+        .access(Access::Authenticated)
+        .help("Reads several secrets, each as the caller may read it by itself."),
+    Route::read("random-password", "", |_| Err(Error::internal("a shared row is not bound by paths")))
+        .access(Access::Authenticated)
+        .help("Makes a random password."),
 ];
 
 // ---- requests ----
@@ -586,7 +600,7 @@ pub struct MetadataForm<'a> {
 pub fn metadata_form<'a>(pointer: &'a Pointer, config: &Config) -> MetadataForm<'a> {
     let secret = &pointer.0;
     // Clients know 0 as "nothing was pruned yet"; it becomes a number with the version that fills the last free place.
-    let never_pruned = secret.oldest <= 1 && secret.current < versions_kept(config, &secret.settings);
+    let never_pruned = secret.oldest <= 1 && secret.newest() < versions_kept(config, secret);
     MetadataForm {
         cas_required: secret.settings.cas_required,
         created_time: secret.created.rfc3339(),

@@ -3,6 +3,7 @@
 
 mod harness;
 mod sequences;
+mod shared;
 mod transcripts;
 mod trees;
 

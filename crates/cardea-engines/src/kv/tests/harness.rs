@@ -123,11 +123,15 @@ impl Codec for PlainCodec {
     }
 }
 
-struct Everything;
+/// Everything is allowed but what stands at these beginnings.
+#[derive(Default)]
+struct Everything {
+    denied: Vec<String>,
+}
 
 impl Rights for Everything {
-    fn allows(&self, _action: Action, _path: &str) -> bool {
-        true
+    fn allows(&self, _action: Action, path: &str) -> bool {
+        !self.denied.iter().any(|start| path.starts_with(start))
     }
     fn has_sudo(&self, _path: &str) -> bool {
         true
@@ -179,6 +183,7 @@ pub struct Bench {
     caller: Caller,
     rng: SeededRandomness,
     engine: Erased<Kv>,
+    rights: Everything,
 }
 
 impl Bench {
@@ -212,7 +217,20 @@ impl Bench {
             expires: None,
         };
         let store = SealedStore::new(memory.clone(), Arc::new(PlainCodec));
-        Self { memory, store, mount, caller, rng: SeededRandomness::new(b"kv"), engine: Erased(Kv) }
+        Self {
+            memory,
+            store,
+            mount,
+            caller,
+            rng: SeededRandomness::new(b"kv"),
+            engine: Erased(Kv),
+            rights: Everything::default(),
+        }
+    }
+
+    /// From now on the caller may do nothing at paths that begin so.
+    pub fn deny(&mut self, start: &str) {
+        self.rights.denied.push(start.to_owned());
     }
 
     /// Lets somebody with another display name ask from now on.
@@ -303,9 +321,9 @@ impl Bench {
             origin: &origin,
             now,
             rng: &self.rng,
-            rights: &Everything,
+            rights: &self.rights,
             wrap_ttl: None,
-            system: &Everything,
+            system: &self.rights,
             warnings: Vec::new(),
         };
         let action = match bound.facts.rule {

@@ -1,0 +1,188 @@
+//! Many secrets at once: lists with conditions, and reads of several. Each secret is judged for itself, by the name that
+//! policies know it by. Nothing here may show, by an answer or by where a list goes on, that a secret exists which the caller
+//! may not see.
+
+use crate::kv::model::Pointer;
+use crate::kv::ops;
+use crate::kv::shared::check_meant;
+use cardea_model::operation::{ManySecrets, SecretOrder, SecretQuery, VersionRef};
+use cardea_model::secret::{Secret, SecretBatch, SecretCursor, SecretFault, SecretPage, name_of_path};
+use cardea_model::{Action, CanonicalPath, Error};
+use cardea_sdk::Context;
+use std::sync::Arc;
+
+/// Most secrets that one request looks at: some tens of milliseconds of work. A list by name goes on from there.
+pub const LOOKED_AT_MAX: usize = 5_000;
+/// Names fetched at once.
+const NAMES_AT_ONCE: usize = 256;
+/// Most bytes of payloads in one answer; the rest is on the next page.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// One page of the secrets that the caller may know of.
+///
+/// # Errors
+/// [`SecretFault::TooManyToSort`] where an order needs more secrets at once than one request looks at.
+pub async fn list(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage, Error> {
+    if query.order == SecretOrder::Name && !query.descending {
+        return by_name(cx, query).await;
+    }
+    let mut found: Vec<Arc<Pointer>> = Vec::new();
+    let mut cursor: Option<String> = None;
+    let mut looked_at = 0;
+    loop {
+        let names = cx.state.names::<Pointer>("", cursor.as_deref(), NAMES_AT_ONCE).await?;
+        let Some(last) = names.last() else { break };
+        cursor = Some(last.clone());
+        looked_at += names.len();
+        if looked_at > LOOKED_AT_MAX {
+            return Err(SecretFault::TooManyToSort.into());
+        }
+        for name in &names {
+            found.extend(shown(cx, query, name).await?);
+        }
+    }
+    let place = |secret: &Secret| (instant(query.order, secret), secret.path.clone());
+    found.sort_by_cached_key(|pointer| place(&pointer.0));
+    if query.descending {
+        found.reverse();
+    }
+    if !query.after.after.is_empty() {
+        let after = (query.after.at_ms, query.after.after.clone());
+        found.retain(|pointer| if query.descending { place(&pointer.0) < after } else { place(&pointer.0) > after });
+    }
+    let more = found.len() > query.limit;
+    found.truncate(query.limit);
+    let next = found.last().filter(|_| more).map(|last| SecretCursor {
+        after: last.0.path.clone(),
+        skip: 0,
+        at_ms: instant(query.order, &last.0),
+    });
+    Ok(SecretPage { secrets: found.iter().map(|pointer| pointer.0.clone()).collect(), next })
+}
+
+fn instant(order: SecretOrder, secret: &Secret) -> u64 {
+    match order {
+        SecretOrder::Name => 0,
+        SecretOrder::Created => secret.created.0,
+        SecretOrder::Changed => secret.updated.0,
+    }
+}
+
+/// In the store's own order, so that a page costs what it holds and what it passes over.
+async fn by_name(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage, Error> {
+    let mut page = SecretPage::default();
+    // Where the last secret on this page stands, and how many names after it were passed over.
+    let mut place = SecretCursor { at_ms: 0, ..query.after.clone() };
+    let mut to_skip = std::mem::take(&mut place.skip);
+    let mut cursor = Some(place.after.clone()).filter(|after| !after.is_empty());
+    let mut looked_at = 0;
+    loop {
+        let names = cx.state.names::<Pointer>("", cursor.as_deref(), NAMES_AT_ONCE).await?;
+        let Some(last) = names.last() else { return Ok(page) };
+        cursor = Some(last.clone());
+        for name in &names {
+            if to_skip > 0 {
+                to_skip -= 1;
+                place.skip += 1;
+                continue;
+            }
+            if page.secrets.len() >= query.limit || looked_at >= LOOKED_AT_MAX {
+                page.next = Some(place);
+                return Ok(page);
+            }
+            looked_at += 1;
+            match shown(cx, query, name).await? {
+                None => place.skip += 1,
+                Some(pointer) => {
+                    place = SecretCursor { after: name.clone(), skip: 0, at_ms: 0 };
+                    page.secrets.push(pointer.0.clone());
+                }
+            }
+        }
+    }
+}
+
+/// The secret at a path, if the query wants it and the caller may know of it.
+async fn shown(cx: &mut Context<'_>, query: &SecretQuery, path: &str) -> Result<Option<Arc<Pointer>>, Error> {
+    if !cx.rights.allows(Action::Read, &format!("{}metadata/{path}", cx.mount.path)) {
+        return Ok(None);
+    }
+    let Some(pointer) = cx.state.peek::<Pointer>(path).await? else { return Ok(None) };
+    let secret = &pointer.0;
+    if secret.is_past(cx.now) || (secret.deleted.is_some() && !query.with_deleted) {
+        return Ok(None);
+    }
+    let name = name_of_path(path).unwrap_or_else(|| path.to_owned());
+    Ok(query.filters.iter().all(|filter| filter.holds(secret, &name)).then_some(pointer))
+}
+
+/// Reads several secrets. What is refused for one of them is said of that one.
+///
+/// # Errors
+/// Only what is wrong with the request as a whole, and what the store says.
+pub async fn read_many(cx: &mut Context<'_>, many: &ManySecrets) -> Result<SecretBatch, Error> {
+    let mut batch = SecretBatch::default();
+    match many {
+        ManySecrets::Named(named) => {
+            for (word, wanted) in named {
+                match read_one(cx, &wanted.path, Some(wanted)).await {
+                    Ok(answer) => batch.values.push(answer),
+                    Err(error) if is_of_item(&error) => batch.refused.push((word.clone(), error)),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        ManySecrets::Matching(query) => {
+            let page = list(cx, query).await?;
+            batch.next = page.next;
+            let mut bytes = 0;
+            for secret in &page.secrets {
+                if bytes > BATCH_BYTES_MAX {
+                    break;
+                }
+                let path = CanonicalPath::parse(&secret.path)?;
+                match read_one(cx, &path, None).await {
+                    Ok(answer) => {
+                        bytes += answer.payload.as_ref().map_or(0, |payload| payload.text().len());
+                        batch.values.push(answer);
+                    }
+                    Err(error) if is_of_item(&error) => batch.refused.push((secret.path.clone(), error)),
+                    Err(error) => return Err(error),
+                }
+                if bytes > BATCH_BYTES_MAX {
+                    let at_ms = instant(query.order, secret);
+                    batch.next = Some(SecretCursor { after: secret.path.clone(), skip: 0, at_ms });
+                }
+            }
+        }
+    }
+    Ok(batch)
+}
+
+fn is_of_item(error: &Error) -> bool {
+    use cardea_model::Cause;
+    matches!(error.cause, Cause::Denied | Cause::NotFound | Cause::Invalid)
+}
+
+async fn read_one(
+    cx: &mut Context<'_>,
+    path: &CanonicalPath,
+    wanted: Option<&cardea_model::operation::SecretRef>,
+) -> Result<cardea_model::secret::SecretAnswer, Error> {
+    if !cx.rights.allows(Action::Read, &format!("{}data/{path}", cx.mount.path)) {
+        return Err(Error::denied());
+    }
+    let pointer = cx.state.peek::<Pointer>(path.as_str()).await?.ok_or_else(Error::not_found)?;
+    if let Some(wanted) = wanted {
+        check_meant(wanted, &pointer.0)?;
+    }
+    if pointer.0.deleted.is_some() && !pointer.0.is_past(cx.now) {
+        return Err(SecretFault::MarkedForDeletion.into());
+    }
+    let stage = VersionRef::Stage(cardea_model::secret::STAGE_CURRENT.to_owned());
+    let answer = ops::read(cx, path, &stage).await?;
+    match answer.payload {
+        Some(_) => Ok(answer),
+        None => Err(SecretFault::NoVersion.into()),
+    }
+}
