@@ -1,15 +1,18 @@
-//! The only crate that names a cipher library: random numbers, sealing, macs, signatures and secret sharing.
+//! The only crate that names a cipher library: random numbers, sealing, macs, signatures, secret sharing, and the keys
+//! that callers own.
 //! It must never do I/O, read a clock or know what a record means, and no other crate may call a cipher library.
 //! Its callers hand in plain byte slices; what it returns in the clear is wiped when dropped.
 
 pub mod aead;
 pub mod constant_time;
 pub mod envelope;
+pub mod keys;
 pub mod mac;
 pub mod random;
 pub mod scram;
 pub mod shamir;
 pub mod signature;
+pub mod verification;
 
 mod fault;
 mod gcm;

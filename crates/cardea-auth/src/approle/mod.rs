@@ -14,8 +14,8 @@ mod model;
 mod ops;
 mod routes;
 
-use crate::approle::model::RoleName;
-use crate::approle::routes::{Field, Page, RoleFields, SecretIdFields};
+use crate::approle::routes::{Field, RoleFields, SecretIdFields};
+use crate::roles::{Page, RoleName};
 use crate::token_fields::TokenFields;
 use cardea_model::{Error, SecretText};
 use cardea_sdk::{AuthMethod, Context, Engine, Identification, Outcome, Route, Vouch, async_trait};

@@ -13,48 +13,18 @@ use crate::approle::routes::{Field, RoleFields, SecretIdFields};
 use crate::cidr::{self, Cidr};
 use crate::token_fields::{self, TokenFields};
 use cardea_model::limit::{METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX};
-use cardea_model::{Error, Params, Timestamp, TtlSeconds, loose};
+use cardea_model::{Error, Timestamp, TtlSeconds, loose};
 use cardea_sdk::TokenTerms;
 use cardea_storage::json_record;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Longest role name in bytes: it is part of store keys and of token metadata.
-pub const ROLE_NAME_BYTES_MAX: usize = 128;
 /// Longest role id in bytes: it is the name of an identity alias, which is part of store keys.
 pub const ROLE_ID_BYTES_MAX: usize = 512;
 /// Longest secret id that an owner may choose, in bytes. Nothing sensible is longer, and each login hashes it.
 pub const SECRET_ID_BYTES_MAX: usize = 1024;
 /// Longest accessor in bytes; ours have 36. Longer texts are nobody's.
 pub const ACCESSOR_BYTES_MAX: usize = 128;
-
-/// The canonical name of a role.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RoleName(String);
-
-impl RoleName {
-    /// The role that a route captured; the pattern has folded it.
-    ///
-    /// # Errors
-    /// Characters beyond letters, digits, `_`, `-` and `.`, or one of the latter two at an end (Vault's rule for names).
-    pub fn captured(params: &Params) -> Result<Self, Error> {
-        let name = params.capture("role_name").unwrap_or_default();
-        let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-        let outer = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
-        if name.len() > ROLE_NAME_BYTES_MAX {
-            return Err(Error::invalid("role name is too long"));
-        }
-        if !name.bytes().all(inner) || !outer(name.bytes().next()) || !outer(name.bytes().last()) {
-            return Err(Error::invalid("role name may have letters, digits, `_`, `-` and `.` only"));
-        }
-        Ok(Self(name.to_owned()))
-    }
-
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// A role.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,10 +3,11 @@
 //! No function here may find a secret id or an accessor but through the role that it was asked of.
 
 use crate::approle::model::{
-    ACCESSOR_BYTES_MAX, AccessorIndex, ExpiryMark, ExpiryName, GoneRole, Role, RoleIdIndex, RoleName,
-    SECRET_ID_BYTES_MAX, SecretId, SecretIdTerms, chosen_id,
+    ACCESSOR_BYTES_MAX, AccessorIndex, ExpiryMark, ExpiryName, GoneRole, Role, RoleIdIndex, SECRET_ID_BYTES_MAX,
+    SecretId, SecretIdTerms, chosen_id,
 };
-use crate::approle::routes::{Field, IssuedView, Page, RoleFields, RoleView, SecretIdFields, SecretIdView};
+use crate::approle::routes::{Field, IssuedView, RoleFields, RoleView, SecretIdFields, SecretIdView};
+use crate::roles::{Page, RoleName};
 use crate::token_fields::TokenFields;
 use cardea_crypto::random::uuid4;
 use cardea_model::limit::LIST_ENTRIES_MAX;

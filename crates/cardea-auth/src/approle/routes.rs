@@ -3,9 +3,9 @@
 //! A row never depends on state. Role names are folded by the patterns: the canonical path has the lower-case name.
 
 use crate::approle::Op;
-use crate::approle::model::{Role, RoleName, SecretId};
+use crate::approle::model::{Role, SecretId};
+use crate::roles::RoleName;
 use crate::token_fields::{TokenFields, TokenView, read_two, seconds};
-use cardea_model::limit::LIST_ENTRIES_MAX;
 use cardea_model::{Error, Params, SecretText, Timestamp, loose};
 use cardea_sdk::{Access, Bound, Route};
 use serde::{Deserialize, Serialize};
@@ -328,28 +328,6 @@ struct AccessorValue {
 struct LoginFields {
     role_id: SecretText,
     secret_id: SecretText,
-}
-
-/// Which part of a list is asked for.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub struct Page {
-    pub after: Option<String>,
-    limit: Option<loose::Int>,
-}
-
-impl Page {
-    /// Most entries to answer with.
-    ///
-    /// # Errors
-    /// A limit that is not positive.
-    pub fn limit(&self) -> Result<usize, Error> {
-        match self.limit {
-            None => Ok(LIST_ENTRIES_MAX),
-            Some(limit) if limit.0 <= 0 => Err(Error::invalid("`limit` is not positive")),
-            Some(limit) => Ok(usize::try_from(limit.0).map_or(LIST_ENTRIES_MAX, |limit| limit.min(LIST_ENTRIES_MAX))),
-        }
-    }
 }
 
 /// A role as reads show it: all of it, or one field.
