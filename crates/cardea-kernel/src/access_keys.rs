@@ -1,8 +1,14 @@
 //! Access keys: what callers of signing dialects hold instead of a token. The secret half must be recoverable to verify a
 //! signature, so it is kept sealed, not hashed; it never leaves the kernel after it was issued.
+//!
+//! A key has no rights of its own. It stands for the token that issued it, or for an entity, and is asked for them anew at
+//! every use: what revokes, expires, disables or narrows those does the same to the key with the same commit. It must never
+//! have a policy that its owner does not have at that moment, nor the root policy.
 
+use crate::{identity, tokens};
 use cardea_crypto::random::{Randomness, base62};
 use cardea_crypto::{constant_time, mac};
+use cardea_model::identity::EntityId;
 use cardea_model::request::SIGNATURE_SKEW_S_MAX;
 use cardea_model::secret_bytes::stored;
 use cardea_model::{
@@ -12,7 +18,32 @@ use cardea_storage::json_record;
 use cardea_storage::txn::Txn;
 use cardea_storage::view::View;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::sync::Arc;
 use zeroize::Zeroizing;
+
+/// Prefixes of ids, by which people and scanners tell a key of Cardea's, and which kind: with or without session token.
+const SESSION_PREFIX: &str = "CDAS";
+const PLAIN_PREFIX: &str = "CDAK";
+/// Random characters of an id: 16 of base 32 are 80 bits, and with the prefix the id is as long as AWS's.
+const ID_CHARS: usize = 16;
+const ID_ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// Random characters of a secret, as many as AWS's have: 40 of base 62 are 238 bits.
+const SECRET_CHARS: usize = 40;
+/// Random characters of a session token: 43 of base 62 are 256 bits.
+const SESSION_CHARS: usize = 43;
+/// How long the record of an ended key is kept, so that its holder learns that it is expired and not that it is unknown.
+const KEPT_AFTER_END_S: u64 = 86_400;
+
+/// Whom a key stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Owner {
+    /// The service token that issued it, by its id.
+    Token { id: String },
+    /// An entity: the key outlives the token by which it was issued.
+    Entity { id: EntityId },
+}
 
 /// The stored key.
 #[derive(Serialize, Deserialize)]
@@ -20,41 +51,130 @@ pub struct AccessKey {
     pub id: String,
     #[serde(with = "stored")]
     pub secret: SecretText,
-    pub display_name: String,
-    pub policies: Vec<String>,
+    /// SHA-256 of the session token that must be shown with it, hex.
+    pub session: Option<String>,
+    /// What the issuer called it; may be empty.
+    pub name: String,
+    pub owner: Owner,
+    /// The policies it is narrowed to; `None` for all of its owner's.
+    pub policies: Option<Vec<String>>,
+    /// Beside those of the owner.
+    #[serde(default)]
+    pub bound_cidrs: Vec<String>,
     pub created: Timestamp,
-    pub expires: Option<Timestamp>,
+    pub expires: Timestamp,
 }
 json_record!(AccessKey, "access-key", 1, cached);
 
-/// Makes a key with these policies. Returns its id and secret, once.
-pub fn issue(
-    txn: &mut Txn,
-    namespace: &NamespaceId,
-    display_name: &str,
-    policies: Vec<String>,
-    now: Timestamp,
-    expires: Option<Timestamp>,
-    rng: &dyn Randomness,
-) -> Result<(String, SecretText), Error> {
-    let id = format!("CARDEA{}", base62(rng, 14).to_uppercase());
-    let secret = SecretText::new(base62(rng, 40).to_string());
+/// An entry of the index by end; the key says everything.
+#[derive(Serialize, Deserialize)]
+struct EndEntry {}
+json_record!(EndEntry, "access-key-end", 1);
+
+/// What a new key shall be; everything already decided.
+pub struct NewKey {
+    pub name: String,
+    pub owner: Owner,
+    pub policies: Option<Vec<String>>,
+    pub bound_cidrs: Vec<String>,
+    pub session: bool,
+    pub now: Timestamp,
+    pub expires: Timestamp,
+}
+
+/// A key that was just issued: the only moment at which its secret is told.
+pub struct Issued {
+    pub id: String,
+    pub secret: SecretText,
+    pub session_token: Option<SecretText>,
+    pub expires: Timestamp,
+}
+
+fn view<'t>(txn: &'t mut Txn, namespace: &NamespaceId) -> View<'t> {
+    View::new(txn, namespace, "access-keys")
+}
+
+fn end_entry(at: Timestamp, id: &str) -> String {
+    format!("{:016x}/{id}", at.0)
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// It would have the root policy by name.
+pub fn issue(txn: &mut Txn, namespace: &NamespaceId, rng: &dyn Randomness, new: NewKey) -> Result<Issued, Error> {
+    let policies = new.policies.map(|list| crate::policies::names(&list)).transpose()?;
+    if policies.iter().flatten().any(|policy| policy == "root") {
+        return Err(Error::invalid("access keys cannot have the root policy"));
+    }
+    let mut random = [0; ID_CHARS];
+    rng.fill(&mut random);
+    let chars = random.iter().map(|byte| char::from(ID_ALPHABET[usize::from(byte & 31)]));
+    let id: String = if new.session { SESSION_PREFIX } else { PLAIN_PREFIX }.chars().chain(chars).collect();
+    let secret = SecretText::new(base62(rng, SECRET_CHARS).to_string());
+    let session_token = new.session.then(|| SecretText::new(base62(rng, SESSION_CHARS).to_string()));
+    // Wires tell ends in whole seconds.
+    let expires = Timestamp(new.expires.0 / 1000 * 1000);
     let key = AccessKey {
         id: id.clone(),
         secret: secret.duplicate(),
-        display_name: display_name.to_owned(),
-        policies: crate::policies::names(&policies)?,
-        created: now,
+        session: session_token.as_ref().map(|token| session_hash(token.expose())),
+        name: new.name,
+        owner: new.owner,
+        policies,
+        bound_cidrs: new.bound_cidrs,
+        created: new.now,
         expires,
     };
-    if key.policies.iter().any(|policy| policy == "root") {
-        return Err(Error::invalid("access keys cannot have the root policy"));
-    }
-    View::new(txn, namespace, "access-keys").put(&id, &key)?;
-    Ok((id, secret))
+    let mut view = view(txn, namespace);
+    view.put(&id, &key)?;
+    view.put(&end_entry(expires, &id), &EndEntry {})?;
+    Ok(Issued { id, secret, session_token, expires })
 }
 
-/// The caller of a signed request, or what is wrong with it.
+fn session_hash(token: &str) -> String {
+    hex::encode(mac::sha256(&[token.as_bytes()]))
+}
+
+pub async fn find(txn: &mut Txn, namespace: &NamespaceId, id: &str) -> Result<Option<Arc<AccessKey>>, Error> {
+    view(txn, namespace).peek::<AccessKey>(id).await
+}
+
+/// Ids of all keys, ended ones that are still kept included.
+pub async fn list(txn: &mut Txn, namespace: &NamespaceId) -> Result<Vec<String>, Error> {
+    view(txn, namespace).names::<AccessKey>("", None, cardea_model::limit::LIST_ENTRIES_MAX).await
+}
+
+/// Removes a key: from this commit on it is unknown.
+pub fn delete(txn: &mut Txn, namespace: &NamespaceId, key: &AccessKey) {
+    let mut view = view(txn, namespace);
+    view.delete::<AccessKey>(&key.id);
+    view.delete::<EndEntry>(&end_entry(key.expires, &key.id));
+}
+
+/// Removes records of keys that ended long ago. Returns how many.
+pub async fn sweep(txn: &mut Txn, namespace: &NamespaceId, now: Timestamp, limit: usize) -> Result<usize, Error> {
+    let entries = view(txn, namespace).names::<EndEntry>("", None, limit).await?;
+    let end = format!("{:016x}", now.0.saturating_sub(KEPT_AFTER_END_S * 1000));
+    let mut swept = 0;
+    for entry in entries.iter().take_while(|entry| entry.as_str() < end.as_str()) {
+        let mut view = view(txn, namespace);
+        if let Some((_, id)) = entry.split_once('/') {
+            view.delete::<AccessKey>(id);
+        }
+        view.delete::<EndEntry>(entry);
+        swept += 1;
+    }
+    Ok(swept)
+}
+
+/// Who signed: the caller, and the token that the key stands for.
+pub struct Signer {
+    pub caller: Caller,
+    pub token: Option<Arc<tokens::Token>>,
+}
+
+/// The signer of a request, or what is wrong with its signature.
 ///
 /// # Errors
 /// Only if the store does not answer.
@@ -62,37 +182,32 @@ pub async fn verify(
     txn: &mut Txn,
     namespace: &NamespaceId,
     shown: &Signed,
+    peer: IpAddr,
     now: Timestamp,
-) -> Result<Result<Caller, CredentialFault>, Error> {
-    let key = View::new(txn, namespace, "access-keys").peek::<AccessKey>(&shown.key_id).await?;
+) -> Result<Result<Signer, CredentialFault>, Error> {
+    let key = find(txn, namespace, &shown.key_id).await?;
     // An unknown key costs the same work as a known one.
     let secret = key.as_ref().map_or("", |key| key.secret.expose());
     let good = signature_verifies(secret, shown);
+    let session = session_matches(key.as_ref().and_then(|key| key.session.as_deref()), shown.session_token.as_ref());
     if let Err(fault) = in_time(shown, now) {
         return Ok(Err(fault));
     }
-    let Some(key) = key else { return Ok(Err(CredentialFault::UnknownKey)) };
+    let Some(key) = key.filter(|_| session) else { return Ok(Err(CredentialFault::UnknownKey)) };
     if !good {
         return Ok(Err(CredentialFault::BadSignature("")));
     }
-    if shown.session_token.is_some() {
-        return Ok(Err(CredentialFault::UnknownKey));
-    }
-    if key.expires.is_some_and(|end| end <= now) {
+    if key.expires <= now {
         return Ok(Err(CredentialFault::ExpiredKey));
     }
-    Ok(Ok(Caller {
-        namespace: namespace.clone(),
-        display_name: key.display_name.clone(),
-        entity: None,
-        token_id: String::new(),
-        accessor: None,
-        kind: TokenKind::Batch,
-        is_root: false,
-        policies: key.policies.clone(),
-        metadata: Default::default(),
-        expires: key.expires,
-    }))
+    if !tokens::address_allowed(&key.bound_cidrs, peer) {
+        return Ok(Err(CredentialFault::UnknownKey));
+    }
+    let signer = match &key.owner {
+        Owner::Token { id } => of_token(txn, namespace, &key, id, peer, now).await?,
+        Owner::Entity { id } => of_entity(txn, namespace, &key, id).await?,
+    };
+    Ok(signer.ok_or(CredentialFault::UnknownKey))
 }
 
 fn signature_verifies(secret: &str, shown: &Signed) -> bool {
@@ -107,6 +222,16 @@ fn signature_verifies(secret: &str, shown: &Signed) -> bool {
     constant_time::eq(&tag, &shown.signature)
 }
 
+/// Whether the session token is the key's; a key without one may be shown with none.
+fn session_matches(kept: Option<&str>, shown: Option<&SecretText>) -> bool {
+    let hash = session_hash(shown.map_or("", |token| token.expose()));
+    match (kept, shown) {
+        (Some(kept), Some(_)) => constant_time::eq(kept.as_bytes(), hash.as_bytes()),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
 fn in_time(shown: &Signed, now: Timestamp) -> Result<(), CredentialFault> {
     let (signed_at_s, valid_s, now_s) = (shown.signed_at_s, shown.valid_s, now.unix_s());
     if signed_at_s > now_s.saturating_add(SIGNATURE_SKEW_S_MAX) {
@@ -117,3 +242,67 @@ fn in_time(shown: &Signed, now: Timestamp) -> Result<(), CredentialFault> {
     }
     Ok(())
 }
+
+/// `None` if the token may not be used any more, or not from there.
+async fn of_token(
+    txn: &mut Txn,
+    namespace: &NamespaceId,
+    key: &AccessKey,
+    id: &str,
+    peer: IpAddr,
+    now: Timestamp,
+) -> Result<Option<Signer>, Error> {
+    let Some(token) = tokens::find_live(txn, namespace, id, now).await? else { return Ok(None) };
+    if !tokens::address_allowed(&token.bound_cidrs, peer) {
+        return Ok(None);
+    }
+    let owner = tokens::Shown { token: token.clone(), kind: TokenKind::Service };
+    let Some(mut caller) = tokens::caller(txn, &owner).await? else { return Ok(None) };
+    caller.policies = narrowed(&caller.policies, caller.is_root, key.policies.as_deref());
+    caller.is_root = false;
+    // A signed request shows no token: what is a token's own (its cubbyhole, its children, its renewal) is not its.
+    (caller.token_id, caller.accessor, caller.kind) = (String::new(), None, TokenKind::Batch);
+    if !key.name.is_empty() {
+        caller.display_name = format!("{}-{}", caller.display_name, key.name);
+    }
+    caller.expires = Some(caller.expires.map_or(key.expires, |end| end.min(key.expires)));
+    Ok(Some(Signer { caller, token: Some(token) }))
+}
+
+/// `None` if the entity is disabled or gone.
+async fn of_entity(
+    txn: &mut Txn,
+    namespace: &NamespaceId,
+    key: &AccessKey,
+    id: &EntityId,
+) -> Result<Option<Signer>, Error> {
+    let Some(entity) = identity::find(txn, namespace, id).await?.filter(|entity| !entity.disabled) else {
+        return Ok(None);
+    };
+    let name = if key.name.is_empty() { String::new() } else { format!("-{}", key.name) };
+    let caller = Caller {
+        namespace: namespace.clone(),
+        display_name: format!("{}{name}", entity.name),
+        entity: Some(entity.id.clone()),
+        token_id: String::new(),
+        accessor: None,
+        kind: TokenKind::Batch,
+        is_root: false,
+        policies: narrowed(&entity.policies, false, key.policies.as_deref()),
+        metadata: Default::default(),
+        expires: Some(key.expires),
+    };
+    Ok(Some(Signer { caller, token: None }))
+}
+
+/// What a key has of its owner's policies. Of a root token's it has those that it names, and nothing without a name.
+fn narrowed(owners: &[String], root: bool, named: Option<&[String]>) -> Vec<String> {
+    let kept = |policy: &&String| *policy != "root" && (root || owners.contains(policy));
+    let mut policies: Vec<String> = named.unwrap_or(owners).iter().filter(kept).cloned().collect();
+    policies.sort_unstable();
+    policies.dedup();
+    policies
+}
+
+#[cfg(test)]
+mod tests;

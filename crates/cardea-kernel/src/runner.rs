@@ -5,7 +5,7 @@ use crate::active::Active;
 use crate::event::{self, Event};
 use crate::jobs::{self, Job};
 use crate::leases::{self, LeaseState};
-use crate::{mounts, relearn, revoker, rewrap, surroundings, tokens, wrapping};
+use crate::{access_keys, mounts, relearn, revoker, rewrap, surroundings, tokens, wrapping};
 use cardea_model::{Error, NamespaceId, Timestamp};
 use cardea_sdk::Recovery;
 use cardea_storage::store::CommitError;
@@ -26,6 +26,8 @@ const LEASES_A_STEP: usize = 10;
 const KEYS_A_STEP: usize = 90;
 /// Tokens ended in one look.
 const TOKENS_A_ROUND: usize = 512;
+/// Access keys removed in one look, each by two deletions of one batch.
+const ACCESS_KEYS_A_ROUND: usize = 40;
 /// Sources whose counted refusals are written in one look.
 const COUNTS_A_ROUND: usize = 32;
 
@@ -85,6 +87,7 @@ pub async fn round(active: &Arc<Active>) -> Result<(), Error> {
     recover(active).await?;
     finish_intents(active).await?;
     end_tokens(active).await?;
+    sweep_access_keys(active).await?;
     let mut txn = active.sealed.txn();
     let open = jobs::open(&mut txn, JOBS_A_ROUND).await?;
     active.metrics.jobs_open.store(open.len() as u64, Ordering::Relaxed);
@@ -262,6 +265,16 @@ async fn end_tokens(active: &Active) -> Result<(), Error> {
         if !tokens::end(&mut txn, &namespace, &id, now).await? {
             continue;
         }
+        commit(txn).await?;
+    }
+    Ok(())
+}
+
+/// Records of access keys that ended long ago.
+async fn sweep_access_keys(active: &Active) -> Result<(), Error> {
+    let mut txn = active.sealed.txn();
+    let now = txn.now().await?;
+    if access_keys::sweep(&mut txn, &NamespaceId::root(), now, ACCESS_KEYS_A_ROUND).await? > 0 {
         commit(txn).await?;
     }
     Ok(())

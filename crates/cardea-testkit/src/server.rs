@@ -14,13 +14,14 @@ use cardea_audit::Record;
 use cardea_crypto::random::{Randomness, SeededRandomness};
 use cardea_dialects::vault::Vault;
 use cardea_engines::database::DatabaseEngine;
+use cardea_kernel::access_keys::{self, NewKey, Owner};
 use cardea_kernel::active::Active;
 use cardea_kernel::lifecycle::{Node, Parts};
 use cardea_kernel::log::Witness;
 use cardea_kernel::metrics::Metrics;
 use cardea_kernel::registry::Registry;
 use cardea_kernel::tokens::{self, NewToken};
-use cardea_kernel::{access_keys, jobs, leases, mounts, revoker, runner};
+use cardea_kernel::{jobs, leases, mounts, revoker, runner};
 use cardea_model::mount::Mount;
 use cardea_model::wire::WireRequest;
 use cardea_model::{NamespaceId, SecretBytes, Timestamp, TokenKind, TtlSeconds};
@@ -405,17 +406,28 @@ impl TestServer {
         Reply::of(dialect.render(&config, &context, result))
     }
 
-    /// An access key with these policies: id and secret.
+    /// An access key without session token, of a token with these policies: id and secret.
     pub async fn access_key(&self, name: &str, policies: &[&str], ttl_s: Option<u64>) -> (String, String) {
+        let token = self.token_with(policies, |new| {
+            new.display_name = name.to_owned();
+            (new.expires, new.latest) = (None, None);
+        });
         let active = self.active();
+        let owner = Owner::Token { id: active.hashes.token_id(&token.await) };
         let mut txn = active.sealed.txn();
         let now = txn.now().await.unwrap();
-        let policies = policies.iter().map(|policy| (*policy).to_owned()).collect();
-        let expires = ttl_s.map(|s| now.plus(TtlSeconds(s)));
-        let (id, secret) =
-            access_keys::issue(&mut txn, &NamespaceId::root(), name, policies, now, expires, &*self.rng).unwrap();
+        let new = NewKey {
+            name: String::new(),
+            owner,
+            policies: None,
+            bound_cidrs: Vec::new(),
+            session: false,
+            now,
+            expires: now.plus(TtlSeconds(ttl_s.unwrap_or(86_400))),
+        };
+        let issued = access_keys::issue(&mut txn, &NamespaceId::root(), &*self.rng, new).unwrap();
         txn.commit().await.unwrap();
-        (id, secret.expose().to_owned())
+        (issued.id, issued.secret.expose().to_owned())
     }
 
     /// Mounts an engine as root.

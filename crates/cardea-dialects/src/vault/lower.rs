@@ -102,7 +102,11 @@ fn namespace_of(wire: &WireRequest) -> Result<NamespaceId, Error> {
 /// The token's own header wins over `Authorization`; both are checked to stand at most once.
 fn credential_of(wire: &WireRequest) -> Result<Credential, Error> {
     let own = wire.header(names::TOKEN)?.unwrap_or_default();
-    let bearer = wire.header(names::AUTHORIZATION)?.and_then(|value| value.strip_prefix(names::BEARER));
+    let bearer = wire.header(names::AUTHORIZATION)?.and_then(|value| match value.strip_prefix(names::BEARER) {
+        // AWS's SDKs send the token of a container's credentials endpoint with no scheme before it.
+        None if wire.path == names::CONTAINER_PATH && !value.contains(' ') => Some(value),
+        bearer => bearer,
+    });
     let token = if own.is_empty() { bearer.unwrap_or_default().trim() } else { own };
     if token.is_empty() {
         return Ok(Credential::None);

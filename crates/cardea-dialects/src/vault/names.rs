@@ -14,6 +14,8 @@ pub(super) const TOKEN: &str = "x-vault-token";
 pub(super) const AUTHORIZATION: &str = "authorization";
 /// Case-sensitive, as in Vault; other schemes are not ours and are ignored.
 pub(super) const BEARER: &str = "Bearer ";
+/// Where AWS's SDKs fetch credentials of a container.
+pub(super) const CONTAINER_PATH: &str = "/v1/identity/access-key/container";
 pub(super) const NAMESPACE: &str = "x-vault-namespace";
 pub(super) const WRAP_TTL: &str = "x-vault-wrap-ttl";
 pub(super) const WRAP_FORMAT: &str = "x-vault-wrap-format";

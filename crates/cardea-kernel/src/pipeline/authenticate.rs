@@ -7,7 +7,7 @@ use crate::access_keys;
 use crate::active::Active;
 use crate::tokens;
 use cardea_crypto::random::uuid4;
-use cardea_model::{Caller, Credential, CredentialFault, Error, Refusal, Request, RequestId, Timestamp};
+use cardea_model::{Caller, Credential, CredentialFault, Error, Refusal, Request, RequestId, Timestamp, TokenKind};
 use std::sync::Arc;
 
 /// A request whose caller is known, or known to be nobody.
@@ -28,6 +28,7 @@ pub enum Who {
     Unverified(CredentialFault),
     Caller {
         caller: Box<Caller>,
+        /// The token that was shown, or that the signing key stands for.
         token: Option<Arc<tokens::Token>>,
     },
 }
@@ -47,6 +48,18 @@ impl Who {
             Self::Caller { .. } | Self::Unknown(_) => Error::denied(),
             Self::Nobody => Error::bad_credential(CredentialFault::Missing),
             Self::Unverified(fault) => Error::bad_credential(fault.clone()),
+        }
+    }
+
+    /// The id of the stored token that the request stands on: its uses are counted, and what is leased dies with it.
+    pub(super) fn holder(&self) -> Option<&str> {
+        match self {
+            Self::Caller { caller, token: Some(token) }
+                if caller.kind == TokenKind::Service || caller.token_id.is_empty() =>
+            {
+                Some(&token.id)
+            }
+            _ => None,
         }
     }
 
@@ -85,8 +98,9 @@ pub async fn authenticate(active: &Active, request: Request) -> Result<Authentic
         }
         Credential::Refused(fault) => Who::Unverified(fault.clone()),
         Credential::Signed(shown) => {
-            match access_keys::verify(&mut txn, &request.namespace, shown, now).await.map_err(refuse)? {
-                Ok(caller) => Who::Caller { caller: Box::new(caller), token: None },
+            let peer = request.origin.peer.ip();
+            match access_keys::verify(&mut txn, &request.namespace, shown, peer, now).await.map_err(refuse)? {
+                Ok(signer) => Who::Caller { caller: Box::new(signer.caller), token: signer.token },
                 Err(fault) => Who::Unverified(fault),
             }
         }

@@ -388,8 +388,8 @@ async fn take_use(active: &Active, pending: &mut Pending) -> Option<Refusal> {
     if !pending.limited_uses {
         return None;
     }
-    let caller = pending.caller.as_ref()?;
-    let (namespace, id) = (caller.namespace.clone(), caller.token_id.clone());
+    let namespace = pending.caller.as_ref()?.namespace.clone();
+    let id = pending.holder.clone()?;
     for _ in 0..RETRIES_MAX {
         let mut txn = active.sealed.txn();
         let taken = match tokens::take_use(&mut txn, &namespace, &id).await {

@@ -77,7 +77,8 @@ async fn announce(active: &Active, pending: &Pending, mut txn: Txn, plan: &Plan)
             let (term, _) =
                 ttl::first_term(pending.now, offer.ttl.filter(|ttl| ttl.0 > 0), default_s, &[Some(max_s), offer_max]);
             let caller = pending.caller.as_ref();
-            // A batch token leaves no record to hang a lease on: the lease ends with the token at the latest.
+            // A batch token leaves no record to hang a lease on, and an access key may end before its token: the lease ends
+            // with them at the latest.
             let ends_with = caller.filter(|c| c.kind == TokenKind::Batch).and_then(|c| c.expires);
             let cap = |at: Timestamp| ends_with.map_or(at, |end| at.min(end));
             let lease = LeaseRecord {
@@ -85,7 +86,7 @@ async fn announce(active: &Active, pending: &Pending, mut txn: Txn, plan: &Plan)
                 namespace: pending.mount.namespace.clone(),
                 mount_uuid: pending.mount.uuid.clone(),
                 path: pending.name.clone(),
-                token: caller.filter(|c| c.kind == TokenKind::Service).map(|c| c.token_id.clone()),
+                token: pending.holder.clone(),
                 state: LeaseState::Pending,
                 effect,
                 issued: pending.now,

@@ -44,6 +44,8 @@ pub(super) struct Pending {
     pub facts: &'static RouteFacts,
     pub mount: Arc<Mount>,
     pub caller: Option<Caller>,
+    /// The id of the stored token that the request stands on.
+    pub holder: Option<String>,
     pub limited_uses: bool,
     pub origin: Origin,
     pub wrap_ttl: Option<TtlSeconds>,
@@ -94,10 +96,18 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
         }
         if let Some(caller) = from.who.caller() {
             let mut actor = actor(&active.hashes.audit, caller, from.who.token(), from.now);
-            if let Credential::Token(text) = &from.request.credential {
-                actor.token_hash = Some(active.hashes.audit.text(text.expose()));
+            match &from.request.credential {
+                Credential::Token(text) => actor.token_hash = Some(active.hashes.audit.text(text.expose())),
+                Credential::Signed(shown) => {
+                    actor.metadata.push(signing_key(log::FieldValue::Clear(shown.key_id.as_str().into())));
+                }
+                Credential::None | Credential::Refused(_) => {}
             }
             open = open.actor(actor);
+        } else if let Credential::Signed(shown) = &from.request.credential {
+            // Not in clear: whoever confuses the halves of a key shows the secret one here.
+            let shown = log::FieldValue::Hashed(active.hashes.audit.text(&shown.key_id));
+            open = open.actor(log::Actor { metadata: vec![signing_key(shown)], ..log::Actor::default() });
         }
         if let Some(ttl) = from.request.wrap_ttl {
             open = open.wrap_ttl_s(ttl.0);
@@ -138,6 +148,7 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
     let (engine, op, existed) = pending_parts;
     let Some(mount) = resolved.mount else { return Err(refusal(Error::internal("a bound request has no mount"))) };
     let limited_uses = from.who.token().is_some_and(|token| token.uses_left.is_some());
+    let holder = from.who.holder().map(str::to_owned);
     let wrap_ttl = from.request.wrap_ttl;
     let (caller, limited_uses) = match from.who {
         super::Who::Caller { caller, .. } => (Some(*caller), limited_uses),
@@ -158,6 +169,7 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
         },
         mount,
         caller,
+        holder,
         limited_uses,
         origin: from.request.origin,
         wrap_ttl,
@@ -409,6 +421,11 @@ fn actor(hasher: &cardea_audit::AuditHasher, caller: &Caller, token: Option<&Tok
         actor.remaining_uses = token.uses_left.map(Into::into);
     }
     actor
+}
+
+/// By which access key a request was signed.
+fn signing_key(id: log::FieldValue) -> log::Param {
+    log::Param { name: "access_key_id".into(), value: id }
 }
 
 fn source(origin: &Origin) -> log::Source {

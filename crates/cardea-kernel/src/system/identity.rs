@@ -1,8 +1,9 @@
-//! `identity/`: entities and their aliases, as operators see and prepare them. Logins make entities too, by
-//! [`crate::identity`]; this engine is the door to the same records.
+//! `identity/`: entities and their aliases, as operators see and prepare them, and access keys ([`access_keys`]). Logins make
+//! entities too, by [`crate::identity`]; this engine is the door to the same records.
 //!
 //! It must never let two selectors of one request name two entities, nor an entity carry the root policy in any spelling.
 
+mod access_keys;
 mod answers;
 
 use super::token::terms::check_metadata;
@@ -20,7 +21,7 @@ use cardea_policy::defaults::{RESPONSE_WRAPPING_POLICY_NAME, ROOT_POLICY_NAME};
 use cardea_sdk::route::{Bound, Route};
 use cardea_sdk::{Context, Done, Engine, Outcome};
 use serde::Deserialize;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 
 /// Longest name of an entity or alias, in bytes.
 const NAME_BYTES_MAX: usize = 256;
@@ -63,6 +64,7 @@ pub enum Op {
     ReadAlias(String),
     DeleteAlias(String),
     ListAliases,
+    AccessKey(access_keys::Op),
 }
 
 /// An entity to be made or changed; `None` leaves what is there.
@@ -203,53 +205,56 @@ fn by_name(p: &Params) -> Result<Selector, Error> {
 const WRITE_CLEAR: &[&str] = &["id", "name", "policies", "disabled"];
 const READ_CLEAR: &[&str] = &["id", "name", "policies", "disabled"];
 
-static ROUTES: &[Route<Op>] = &[
-    Route::write("entity-write", "entity", |p| Bound::try_read(p, |i: WriteInput| Ok(Op::Write(i.read(false)?))))
+static ROUTES: LazyLock<Vec<Route<Op>>> = LazyLock::new(|| {
+    let entities = vec![
+        Route::write("entity-write", "entity", |p| Bound::try_read(p, |i: WriteInput| Ok(Op::Write(i.read(false)?))))
+            .clear(WRITE_CLEAR)
+            .clear_answer(READ_CLEAR)
+            .help("Makes an entity, or changes the one that has the id or the name.")
+            .example("{\"name\": \"payment-service\", \"policies\": [\"payments\"]}"),
+        Route::list("entity-ids", "entity/id", |p| Bound::plain(p, Op::ListIds))
+            .help("Ids of the entities, with their names."),
+        Route::read("entity-read", "entity/id/{id}", |p| Bound::plain(p, Op::Read(by_id(p)?)))
+            .clear_answer(READ_CLEAR)
+            .help("Reads an entity by its id."),
+        Route::write("entity-id-write", "entity/id/{id}", |p| {
+            Bound::try_read(p, |i: WriteInput| Ok(Op::Write(i.read(false)?)))
+        })
+        .clear(WRITE_CLEAR)
+        .help("Changes an entity; a name renames it."),
+        Route::delete("entity-delete", "entity/id/{id}", |p| Bound::plain(p, Op::Delete(by_id(p)?)))
+            .help("Removes an entity; its tokens open nothing any more."),
+        Route::list("entity-names", "entity/name", |p| Bound::plain(p, Op::ListNames)).help("Names of the entities."),
+        Route::read("entity-name-read", "entity/name/{name}", |p| Bound::plain(p, Op::Read(by_name(p)?)))
+            .clear_answer(READ_CLEAR)
+            .help("Reads an entity by its name."),
+        Route::write("entity-name-write", "entity/name/{name}", |p| {
+            Bound::try_read(p, |i: WriteInput| Ok(Op::Write(i.read(true)?)))
+        })
         .clear(WRITE_CLEAR)
         .clear_answer(READ_CLEAR)
-        .help("Makes an entity, or changes the one that has the id or the name.")
-        .example("{\"name\": \"payment-service\", \"policies\": [\"payments\"]}"),
-    Route::list("entity-ids", "entity/id", |p| Bound::plain(p, Op::ListIds))
-        .help("Ids of the entities, with their names."),
-    Route::read("entity-read", "entity/id/{id}", |p| Bound::plain(p, Op::Read(by_id(p)?)))
+        .help("Makes or changes the entity of a name."),
+        Route::delete("entity-name-delete", "entity/name/{name}", |p| Bound::plain(p, Op::Delete(by_name(p)?)))
+            .help("Removes the entity of a name; its tokens open nothing any more."),
+        Route::write("alias-write", "entity-alias", |p| Bound::read(p, Op::WriteAlias))
+            .clear(&["name", "canonical_id", "entity_id", "mount_accessor"])
+            .clear_answer(&["id", "canonical_id"])
+            .help("Binds a name of an auth mount to an entity, before anybody logs in by it."),
+        Route::list("alias-list", "entity-alias/id", |p| Bound::plain(p, Op::ListAliases)).help("Ids of all aliases."),
+        Route::read("alias-read", "entity-alias/id/{id}", |p| Bound::plain(p, Op::ReadAlias(captured(p, "id")?)))
+            .clear_answer(&["id", "canonical_id", "mount_accessor", "name"])
+            .help("Reads an alias."),
+        Route::delete("alias-delete", "entity-alias/id/{id}", |p| Bound::plain(p, Op::DeleteAlias(captured(p, "id")?)))
+            .help("Removes an alias; the next login by it makes a new entity."),
+        Route::write("entity-lookup", "lookup/entity", |p| {
+            Bound::try_read(p, |i: LookupInput| Ok(Op::Lookup(i.selectors()?)))
+        })
+        .clear(&["id", "name", "alias_id", "alias_name", "alias_mount_accessor"])
         .clear_answer(READ_CLEAR)
-        .help("Reads an entity by its id."),
-    Route::write("entity-id-write", "entity/id/{id}", |p| {
-        Bound::try_read(p, |i: WriteInput| Ok(Op::Write(i.read(false)?)))
-    })
-    .clear(WRITE_CLEAR)
-    .help("Changes an entity; a name renames it."),
-    Route::delete("entity-delete", "entity/id/{id}", |p| Bound::plain(p, Op::Delete(by_id(p)?)))
-        .help("Removes an entity; its tokens open nothing any more."),
-    Route::list("entity-names", "entity/name", |p| Bound::plain(p, Op::ListNames)).help("Names of the entities."),
-    Route::read("entity-name-read", "entity/name/{name}", |p| Bound::plain(p, Op::Read(by_name(p)?)))
-        .clear_answer(READ_CLEAR)
-        .help("Reads an entity by its name."),
-    Route::write("entity-name-write", "entity/name/{name}", |p| {
-        Bound::try_read(p, |i: WriteInput| Ok(Op::Write(i.read(true)?)))
-    })
-    .clear(WRITE_CLEAR)
-    .clear_answer(READ_CLEAR)
-    .help("Makes or changes the entity of a name."),
-    Route::delete("entity-name-delete", "entity/name/{name}", |p| Bound::plain(p, Op::Delete(by_name(p)?)))
-        .help("Removes the entity of a name; its tokens open nothing any more."),
-    Route::write("alias-write", "entity-alias", |p| Bound::read(p, Op::WriteAlias))
-        .clear(&["name", "canonical_id", "entity_id", "mount_accessor"])
-        .clear_answer(&["id", "canonical_id"])
-        .help("Binds a name of an auth mount to an entity, before anybody logs in by it."),
-    Route::list("alias-list", "entity-alias/id", |p| Bound::plain(p, Op::ListAliases)).help("Ids of all aliases."),
-    Route::read("alias-read", "entity-alias/id/{id}", |p| Bound::plain(p, Op::ReadAlias(captured(p, "id")?)))
-        .clear_answer(&["id", "canonical_id", "mount_accessor", "name"])
-        .help("Reads an alias."),
-    Route::delete("alias-delete", "entity-alias/id/{id}", |p| Bound::plain(p, Op::DeleteAlias(captured(p, "id")?)))
-        .help("Removes an alias; the next login by it makes a new entity."),
-    Route::write("entity-lookup", "lookup/entity", |p| {
-        Bound::try_read(p, |i: LookupInput| Ok(Op::Lookup(i.selectors()?)))
-    })
-    .clear(&["id", "name", "alias_id", "alias_name", "alias_mount_accessor"])
-    .clear_answer(READ_CLEAR)
-    .help("Finds an entity by id, name or alias."),
-];
+        .help("Finds an entity by id, name or alias."),
+    ];
+    entities.into_iter().chain(access_keys::routes()).collect()
+});
 
 #[async_trait]
 impl Engine for IdentityStore {
@@ -260,7 +265,7 @@ impl Engine for IdentityStore {
     }
 
     fn routes(&self) -> &'static [Route<Op>] {
-        ROUTES
+        &ROUTES
     }
 
     async fn handle(&self, cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
@@ -309,6 +314,7 @@ impl Engine for IdentityStore {
                 each(cx, |entity| list.add(&entity)).await?;
                 list.done()
             }
+            Op::AccessKey(op) => access_keys::handle(cx, op).await,
         }
     }
 }
