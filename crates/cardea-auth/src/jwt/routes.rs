@@ -10,8 +10,11 @@ use crate::token_fields::{TokenFields, TokenView, read_two};
 use cardea_model::time::parse_duration_s;
 use cardea_model::{Error, SecretText, loose};
 use cardea_sdk::{Access, Bound, Route};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Everything that the method answers to.
 pub static ROUTES: &[Route<Op>] = &[
@@ -145,37 +148,68 @@ impl ConfigFields {
 }
 
 /// An object whose members only its owner knows; a member that stands twice is refused.
-#[derive(Deserialize)]
-#[serde(try_from = "Claim")]
 pub struct Members(pub BoundMap);
 
-impl TryFrom<Claim> for Members {
-    type Error = &'static str;
-    fn try_from(claim: Claim) -> Result<Self, &'static str> {
-        match claim {
-            Claim::Object(members) => Ok(Self(members)),
-            Claim::Null => Ok(Self(BoundMap::new())),
-            _ => Err("not an object"),
+/// Seconds that may be negative, in every spelling of a duration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SignedSeconds(pub i64);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_unit<E: de::Error>(self) -> Result<Members, E> {
+        Ok(Members(BoundMap::new()))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Members, A::Error> {
+        match Claim::deserialize(MapAccessDeserializer::new(map))? {
+            Claim::Object(members) => Ok(Members(members)),
+            _ => Err(de::Error::custom("not an object")),
         }
     }
 }
 
-/// Seconds that may be negative, in every spelling of a duration.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "loose::Text")]
-pub struct SignedSeconds(pub i64);
+impl<'de> Deserialize<'de> for SignedSeconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecondsVisitor)
+    }
+}
 
-impl TryFrom<loose::Text> for SignedSeconds {
-    type Error = &'static str;
-    fn try_from(text: loose::Text) -> Result<Self, &'static str> {
-        let text = text.0.trim();
+struct SecondsVisitor;
+
+impl<'de> Visitor<'de> for SecondsVisitor {
+    type Value = SignedSeconds;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration in seconds or of the form `1h30m`, perhaps negative")
+    }
+    fn visit_i64<E: de::Error>(self, v: i64) -> Result<SignedSeconds, E> {
+        self.visit_str(&v.to_string())
+    }
+    fn visit_u64<E: de::Error>(self, v: u64) -> Result<SignedSeconds, E> {
+        self.visit_str(&v.to_string())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SignedSeconds, A::Error> {
+        // A number, token for token.
+        self.visit_str(&loose::Text::deserialize(MapAccessDeserializer::new(map))?.0)
+    }
+    fn visit_str<E: de::Error>(self, v: &str) -> Result<SignedSeconds, E> {
+        let text = v.trim();
         if text.is_empty() {
-            return Ok(Self(0));
+            return Ok(SignedSeconds(0));
         }
         let (negative, span) = text.strip_prefix('-').map_or((false, text), |span| (true, span));
         let seconds = parse_duration_s(span).ok().and_then(|seconds| i64::try_from(seconds).ok());
-        let seconds = seconds.ok_or("not a duration")?;
-        Ok(Self(if negative { -seconds } else { seconds }))
+        let seconds = seconds.ok_or_else(|| E::custom("not a duration"))?;
+        Ok(SignedSeconds(if negative { -seconds } else { seconds }))
     }
 }
 

@@ -107,7 +107,6 @@ refused = {
     "ES384 by P-256": token({"alg": "ES384", "kid": "P-256"}, fixed(ec_keys["P-256"], hashes.SHA384(), 32)),
     "ES256 by P-521": token({"alg": "ES256", "kid": "P-521"}, fixed(ec_keys["P-521"], hashes.SHA256(), 66)),
     "RS256 by a short key": token({"alg": "RS256", "kid": "short"}, lambda m: small(m, padding.PKCS1v15(), hashes.SHA256())),
-    "EdDSA over RS256's header": token({"alg": "EdDSA", "kid": "RSA"}, ed_key.sign),
 }
 foreign = foreign_curve.public_key().public_numbers()
 unusable = {
