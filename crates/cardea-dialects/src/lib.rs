@@ -6,4 +6,5 @@
 #![forbid(unsafe_code)]
 
 pub mod aws; // what the AWS-shaped dialects share: signatures, spellings of instants
+pub mod aws_secrets_manager; // AWS Secrets Manager: operations on the secrets of one mount
 pub mod vault; // HashiCorp Vault and OpenBao: paths, tokens and the envelope

@@ -39,11 +39,14 @@ fn success(context: &RenderContext, answer: Answer) -> Result<WireResponse, serd
     let (usual_status, data) = match &answer.body {
         Body::Raw { status, content_type, bytes } => return Ok(respond(*status, content_type, bytes.duplicate())),
         // A route whose answers are typed says how they look; one that does not is our mistake.
-        Body::Secret(_) | Body::Secrets(_) => return refused(&Refusal::from(Error::internal("a typed answer was not shaped"))),
+        Body::Secret(_) | Body::Secrets(_) | Body::Key(_) => {
+            return refused(&Refusal::from(Error::internal("a typed answer was not shaped")));
+        }
         Body::Empty if answer.status.is_none() && quiet => return Ok(nothing()),
         Body::Empty => (200, None),
         Body::Object(payload) => (200, Some(payload)),
         Body::Gone(payload) => (404, Some(payload)),
+        Body::Partial { status, payload } => (*status, Some(payload)),
     };
     let status = answer.status.unwrap_or(usual_status);
     if status == 204 {

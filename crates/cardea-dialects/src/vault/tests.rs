@@ -369,7 +369,7 @@ fn encode_all(path: &str) -> String {
 fn path_of(request: &Request) -> String {
     match &request.target {
         Target::Path { path, .. } => path.as_str().to_owned(),
-        Target::Secret { .. } => String::new(),
+        Target::Secret { .. } | Target::Key { .. } => String::new(),
     }
 }
 

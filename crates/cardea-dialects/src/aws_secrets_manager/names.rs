@@ -1,0 +1,92 @@
+//! Names of this wire: secrets, their ARNs, labels. A name is a kv path wherever it is canonical (`prod/db`). Where it is not
+//! (a slash at either end, two in a row, a segment `.` or `..`), each such segment has a `%` before it, which names cannot
+//! contain: `/a` is the path `%/a`, and `a//b` is `a/%/b`. A path that no name makes (with blanks, umlauts, a `%`) is not
+//! shown at this door. It must never let two names meet in one path, nor one ARN mean two secrets.
+
+use crate::aws::json::{self, Fault};
+use cardea_model::operation::SecretRef;
+use cardea_model::secret::{SHORT_ID_CHARS, name_of_path, path_of_name};
+use cardea_sdk::dialect::DialectConfig;
+
+/// The dialect's own name in the log and in the configuration.
+pub(super) const DIALECT: &str = "aws_secrets_manager";
+/// What the scope of a signature and `X-Amz-Target` name.
+pub(super) const SERVICE: &str = "secretsmanager";
+/// The mount where none is configured.
+pub(super) const MOUNT_DEFAULT: &str = "secret/";
+
+/// Longest name of a secret, in characters.
+const NAME_CHARS_MAX: usize = 512;
+/// The one resource policy name that AWS takes.
+pub(super) const POLICY_NAME: &str = "default";
+/// What AWS shows for secrets that name no key.
+pub(super) const DEFAULT_KEY: &str = "DefaultEncryptionKey";
+
+/// Keys of `RenderContext::flags`.
+pub(super) const REGION: &str = "region";
+pub(super) const NAME: &str = "name";
+pub(super) const BOUND_TO: &str = "bound_to";
+pub(super) const LIMIT: &str = "limit";
+pub(super) const AFTER: &str = "after";
+pub(super) const DEPRECATED: &str = "deprecated";
+pub(super) const FORCED: &str = "forced";
+/// Which version was asked for, so that its absence has AWS's words.
+pub(super) const WANTED: &str = "wanted";
+
+/// A short id that no secret has: an ARN of another place finds nothing, by the way of everything that finds nothing.
+const NOBODY: &str = "";
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '+' | '=' | '.' | '@' | '-' | '!')
+}
+
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= NAME_CHARS_MAX && text.chars().all(is_name_char)
+}
+
+fn bad_name() -> Fault {
+    Fault::validation(
+        "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+    )
+}
+
+/// The secret of a name that is to be created.
+pub(super) fn of_name(name: &str) -> Result<SecretRef, Fault> {
+    if !is_name(name) {
+        return Err(bad_name());
+    }
+    let path = path_of_name(name).map_err(|_| bad_name())?;
+    Ok(SecretRef { path, short_id: None })
+}
+
+/// The secret of an id: a name, a whole ARN, or an ARN without its last seven characters. As at AWS, an ARN that ends in a
+/// hyphen and six letters or digits is taken for a whole one.
+pub(super) fn of_id(config: &DialectConfig, region: &str, id: &str) -> Result<SecretRef, Fault> {
+    let Some(rest) = id.strip_prefix("arn:") else { return of_name(id) };
+    let parts: Vec<&str> = rest.splitn(6, ':').collect();
+    let &[partition, service, its_region, account, "secret", name] = parts.as_slice() else {
+        return Err(bad_name());
+    };
+    let here = partition == json::partition(region)
+        && service == SERVICE
+        && its_region == region
+        && account == json::account(config);
+    let (name, short_id) = match name.rsplit_once('-') {
+        Some((name, suffix)) if suffix.len() == SHORT_ID_CHARS && suffix.chars().all(|c| c.is_ascii_alphanumeric()) => {
+            (name, Some(suffix.to_owned()))
+        }
+        _ => (name, None),
+    };
+    let found = of_name(name)?;
+    Ok(SecretRef { short_id: if here { short_id } else { Some(NOBODY.to_owned()) }, ..found })
+}
+
+/// The name of a path, if it has one at this door.
+pub(super) fn name_of(path: &str) -> Option<String> {
+    name_of_path(path).filter(|name| is_name(name))
+}
+
+pub(super) fn arn(config: &DialectConfig, region: &str, name: &str, short_id: &str) -> String {
+    let (partition, account) = (json::partition(region), json::account(config));
+    format!("arn:{partition}:{SERVICE}:{region}:{account}:secret:{name}-{short_id}")
+}
