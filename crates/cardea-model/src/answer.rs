@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::identity::TokenKind;
+use crate::key::KeyAnswer;
 use crate::mount::MountClass;
 use crate::payload::Payload;
 use crate::request::RequestId;
@@ -35,8 +36,12 @@ pub enum Body {
     Secret(Box<SecretAnswer>),
     /// A typed answer about secrets, for dialects whose requests are operations.
     Secrets(Box<SecretReport>),
+    /// A typed answer about a key, for dialects whose requests are operations.
+    Key(Box<KeyAnswer>),
     /// A JSON object about something that is gone: 404 that still carries data (a deleted version of a secret).
     Gone(Payload),
+    /// A JSON object about several things of which some failed, under the status that says so.
+    Partial { status: u16, payload: Payload },
     /// Bytes as they are.
     Raw { status: u16, content_type: &'static str, bytes: SecretBytes },
 }

@@ -1,6 +1,7 @@
 //! A request after lowering: credential and target are data, and no later stage needs the wire.
 //! It must never carry an unparsed path.
 
+use crate::key::KeyOp;
 use crate::namespace::NamespaceId;
 use crate::operation::{Method, SecretOp};
 use crate::params::Params;
@@ -107,6 +108,8 @@ pub enum Target {
     Path { method: Method, path: CanonicalPath, params: Params, help: bool },
     /// An operation on a secret of a mount that the dialect's configuration names.
     Secret { mount: String, op: SecretOp },
+    /// The same with a key.
+    Key { mount: String, op: KeyOp },
 }
 
 /// Where it came from.

@@ -6,7 +6,7 @@ use crate::external::{External, Revoker};
 use crate::outcome::Outcome;
 use crate::route::Route;
 use async_trait::async_trait;
-use cardea_model::{Error, SecretOp};
+use cardea_model::{Error, KeyOp, KeyRef, SecretOp};
 
 /// A secrets engine. One value serves every mount of its kind: all state is in the context's view.
 #[async_trait]
@@ -37,6 +37,17 @@ pub trait Engine: Send + Sync + 'static {
     /// policies know it by.
     fn secret(&self, _op: SecretOp) -> Option<SharedOp<Self::Op>> {
         None
+    }
+
+    /// The same for operations on keys. Keys are named by then: see [`Engine::key_name`].
+    fn key(&self, _op: KeyOp) -> Option<SharedOp<Self::Op>> {
+        None
+    }
+
+    /// The name of a key that a dialect knows by its id or an alias; `None` if there is none. It decides nothing: the
+    /// answer is what policies are asked about.
+    async fn key_name(&self, _cx: &mut Context<'_>, _key: &KeyRef) -> Result<Option<String>, Error> {
+        Ok(None)
     }
 
     /// Effects outside that it plans.

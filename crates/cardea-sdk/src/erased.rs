@@ -3,14 +3,14 @@
 
 use crate::auth_method::{AuthMethod, Identification, Vouch};
 use crate::context::{Context, OutsideContext};
-use crate::engine::Engine;
+use crate::engine::{Engine, SharedOp};
 use crate::external::{External, Revoker};
 use crate::outcome::Outcome;
 use crate::pattern;
 use crate::route::{Access, RouteFacts};
 use async_trait::async_trait;
 use cardea_model::params::Params;
-use cardea_model::{CanonicalPath, Cause, Error, Method, SecretOp};
+use cardea_model::{CanonicalPath, Cause, Error, KeyOp, KeyRef, Method, SecretOp};
 use std::any::Any;
 
 /// A typed operation whose type only its engine knows.
@@ -37,6 +37,8 @@ pub trait AnyEngine: Send + Sync {
     /// the binding says of wrong parameters.
     fn bind(&self, method: Method, path: &str, params: &mut Params) -> Result<BoundOp, BindError>;
     fn bind_secret(&self, op: SecretOp) -> Result<BoundOp, Error>;
+    fn bind_key(&self, op: KeyOp) -> Result<BoundOp, Error>;
+    async fn key_name(&self, cx: &mut Context<'_>, key: &KeyRef) -> Result<Option<String>, Error>;
     async fn handle(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Outcome, Error>;
     async fn exists(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<bool, Error>;
     /// See [`AuthMethod::prepares`]; no other engine does.
@@ -95,6 +97,15 @@ fn bind_with<E: Engine>(engine: &E, method: Method, path: &str, params: &mut Par
 
 fn bind_secret_with<E: Engine>(engine: &E, op: SecretOp) -> Result<BoundOp, Error> {
     let shared = engine.secret(op).ok_or_else(|| Error::new(Cause::Unsupported, "this mount keeps no secrets"))?;
+    bind_shared(engine, shared)
+}
+
+fn bind_key_with<E: Engine>(engine: &E, op: KeyOp) -> Result<BoundOp, Error> {
+    let shared = engine.key(op).ok_or_else(|| Error::new(Cause::Unsupported, "this mount keeps no keys"))?;
+    bind_shared(engine, shared)
+}
+
+fn bind_shared<E: Engine>(engine: &E, shared: SharedOp<E::Op>) -> Result<BoundOp, Error> {
     let mut routes = engine.routes().iter().chain(engine.shared_routes());
     let route = routes.find(|route| route.facts.name == shared.route);
     let route = route.ok_or_else(|| Error::internal("a shared operation names no route"))?;
@@ -121,6 +132,12 @@ macro_rules! erase {
             }
             fn bind_secret(&self, op: SecretOp) -> Result<BoundOp, Error> {
                 bind_secret_with(&self.0, op)
+            }
+            fn bind_key(&self, op: KeyOp) -> Result<BoundOp, Error> {
+                bind_key_with(&self.0, op)
+            }
+            async fn key_name(&self, cx: &mut Context<'_>, key: &KeyRef) -> Result<Option<String>, Error> {
+                self.0.key_name(cx, key).await
             }
             async fn handle(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Outcome, Error> {
                 self.0.handle(cx, typed::<E>(op)?).await

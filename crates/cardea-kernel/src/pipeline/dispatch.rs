@@ -358,7 +358,7 @@ fn wrap(
         }
         body => Content::Answer {
             data: match body {
-                Body::Object(payload) => Some(payload),
+                Body::Object(payload) | Body::Partial { payload, .. } => Some(payload),
                 Body::Empty => None,
                 _ => return Err(Error::internal("an unshaped answer cannot be wrapped")),
             },

@@ -5,7 +5,7 @@ use super::authenticate::Authenticated;
 use crate::active::Active;
 use crate::surroundings;
 use cardea_model::mount::{Mount, MountClass};
-use cardea_model::{Action, Cause, Error, Method, Params, Refusal, Target};
+use cardea_model::{Action, Cause, Error, KeyOp, KeyRef, Method, Params, Refusal, Target};
 use cardea_sdk::erased::{AnyEngine, BoundOp};
 use cardea_sdk::route::{Access, ActionRule, RouteFacts};
 use std::sync::Arc;
@@ -89,37 +89,82 @@ pub async fn resolve(active: &Active, mut from: Authenticated) -> Result<Resolve
             Resolved { from, name, action: default_action(method), what, mount, params, by_path: true, help }
         }
         Target::Secret { mount, op } => {
-            let found = mounts.at(&mount).cloned();
-            let (name, what) = match &found {
-                None => (
-                    mount,
-                    What::Nothing {
-                        error: Error::new(Cause::NotFound, "the configured mount does not exist"),
-                        facts: None,
-                    },
-                ),
-                Some(found) => {
-                    match active.engine(found).and_then(|engine| Ok((engine.clone(), engine.bind_secret(op)?))) {
-                        Ok((engine, op)) => {
-                            (format!("{}{}", found.path, op.path), What::Bound { engine, op, existed: None })
-                        }
-                        Err(error) => (mount, What::Nothing { error, facts: None }),
-                    }
-                }
+            shared(active, from, mount, async |engine, _, _| engine.bind_secret(op)).await?
+        }
+        Target::Key { mount, mut op } => {
+            let bind = async |engine: &Arc<dyn AnyEngine>, found: &Arc<Mount>, from: &Authenticated| {
+                name_key(active, engine, found, from, &mut op).await?;
+                engine.bind_key(op)
             };
-            Resolved {
-                from,
-                name,
-                action: Action::Read,
-                what,
-                mount: found,
-                params: Params::default(),
-                by_path: false,
-                help: false,
-            }
+            shared(active, from, mount, bind).await?
         }
     };
     settle_action(active, resolved).await
+}
+
+/// An operation that dialects share, on the mount that the dialect names.
+async fn shared(
+    active: &Active,
+    from: Authenticated,
+    mount: String,
+    bind: impl AsyncFnOnce(&Arc<dyn AnyEngine>, &Arc<Mount>, &Authenticated) -> Result<BoundOp, Error>,
+) -> Result<Resolved, Refusal> {
+    let found = active.mounts.now().at(&mount).cloned();
+    let (name, what) = match &found {
+        None => {
+            let error = Error::new(Cause::NotFound, "the configured mount does not exist");
+            (mount, What::Nothing { error, facts: None })
+        }
+        Some(found) => {
+            let bound = match active.engine(found) {
+                Ok(engine) => bind(&engine, found, &from).await.map(|op| (engine, op)),
+                Err(error) => Err(error),
+            };
+            match bound {
+                Ok((engine, op)) => (format!("{}{}", found.path, op.path), What::Bound { engine, op, existed: None }),
+                // The store does not answer: there is nothing to decide by, and nowhere to write.
+                Err(error) if error.cause == Cause::Unavailable => {
+                    return Err(Refusal { request_id: Some(from.id), error, warnings: Vec::new() });
+                }
+                Err(error) => (mount, What::Nothing { error, facts: None }),
+            }
+        }
+    };
+    Ok(Resolved {
+        from,
+        name,
+        action: Action::Read,
+        what,
+        mount: found,
+        params: Params::default(),
+        by_path: false,
+        help: false,
+    })
+}
+
+/// Policies know keys by their names: an id or an alias becomes one before they are asked. What is no key keeps the
+/// words that were said, and whoever may use a key of that name learns that there is none.
+async fn name_key(
+    active: &Active,
+    engine: &Arc<dyn AnyEngine>,
+    mount: &Arc<Mount>,
+    from: &Authenticated,
+    op: &mut KeyOp,
+) -> Result<(), Error> {
+    let Some(key) = op.key_mut().filter(|key| !matches!(key, KeyRef::Name(_))) else { return Ok(()) };
+    // Strangers do not get to make the engine look.
+    let name = match from.who.caller() {
+        None => None,
+        Some(caller) => {
+            let mut txn = active.sealed.txn();
+            let origin = &from.request.origin;
+            let mut cx =
+                surroundings::context(active, &mut txn, mount, origin, Some(caller), from.now, &surroundings::NoRights);
+            engine.key_name(&mut cx, key).await?
+        }
+    };
+    *key = KeyRef::Name(name.unwrap_or_else(|| key.text().to_owned()));
+    Ok(())
 }
 
 /// Which capability it takes: the route's, and for upserts what the engine's existence check says.
