@@ -99,6 +99,9 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
             match &from.request.credential {
                 Credential::Token(text) => actor.token_hash = Some(active.hashes.audit.text(text.expose())),
                 Credential::Signed(shown) => {
+                    // What a signer holds is a key; the accessor is of the token that the key stands for.
+                    actor.token_type = None;
+                    actor.accessor = from.who.token().map(|token| accessor(&active.hashes.audit, &token.accessor));
                     actor.metadata.push(signing_key(log::FieldValue::Clear(shown.key_id.as_str().into())));
                 }
                 Credential::None | Credential::Refused(_) => {}

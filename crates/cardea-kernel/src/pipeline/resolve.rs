@@ -5,7 +5,7 @@ use super::authenticate::Authenticated;
 use crate::active::Active;
 use crate::surroundings;
 use cardea_model::mount::{Mount, MountClass};
-use cardea_model::{Action, Cause, Error, KeyOp, KeyRef, Method, Params, Refusal, Target};
+use cardea_model::{Action, Cause, Error, KeyOp, KeyRef, Method, Params, Refusal, SecretOp, Target};
 use cardea_sdk::erased::{AnyEngine, BoundOp};
 use cardea_sdk::route::{Access, ActionRule, RouteFacts};
 use std::sync::Arc;
@@ -88,27 +88,20 @@ pub async fn resolve(active: &Active, mut from: Authenticated) -> Result<Resolve
             };
             Resolved { from, name, action: default_action(method), what, mount, params, by_path: true, help }
         }
-        Target::Secret { mount, op } => {
-            shared(active, from, mount, async |engine, _, _| engine.bind_secret(op)).await?
-        }
-        Target::Key { mount, mut op } => {
-            let bind = async |engine: &Arc<dyn AnyEngine>, found: &Arc<Mount>, from: &Authenticated| {
-                name_key(active, engine, found, from, &mut op).await?;
-                engine.bind_key(op)
-            };
-            shared(active, from, mount, bind).await?
-        }
+        Target::Secret { mount, op } => shared(active, from, mount, Shared::Secret(op)).await?,
+        Target::Key { mount, op } => shared(active, from, mount, Shared::Key(op)).await?,
     };
     settle_action(active, resolved).await
 }
 
-/// An operation that dialects share, on the mount that the dialect names.
-async fn shared(
-    active: &Active,
-    from: Authenticated,
-    mount: String,
-    bind: impl AsyncFnOnce(&Arc<dyn AnyEngine>, &Arc<Mount>, &Authenticated) -> Result<BoundOp, Error>,
-) -> Result<Resolved, Refusal> {
+/// An operation that dialects share.
+enum Shared {
+    Secret(SecretOp),
+    Key(KeyOp),
+}
+
+/// Such an operation on the mount that the dialect names.
+async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared) -> Result<Resolved, Refusal> {
     let found = active.mounts.now().at(&mount).cloned();
     let (name, what) = match &found {
         None => {
@@ -116,9 +109,13 @@ async fn shared(
             (mount, What::Nothing { error, facts: None })
         }
         Some(found) => {
-            let bound = match active.engine(found) {
-                Ok(engine) => bind(&engine, found, &from).await.map(|op| (engine, op)),
-                Err(error) => Err(error),
+            let bound = match (active.engine(found), op) {
+                (Err(error), _) => Err(error),
+                (Ok(engine), Shared::Secret(op)) => engine.bind_secret(op).map(|op| (engine, op)),
+                (Ok(engine), Shared::Key(mut op)) => match name_key(active, &engine, found, &from, &mut op).await {
+                    Ok(()) => engine.bind_key(op).map(|op| (engine, op)),
+                    Err(error) => Err(error),
+                },
             };
             match bound {
                 Ok((engine, op)) => (format!("{}{}", found.path, op.path), What::Bound { engine, op, existed: None }),
