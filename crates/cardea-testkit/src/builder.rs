@@ -1,6 +1,7 @@
 //! How a server is made: what a test wants otherwise than usual, and nothing else.
 
 use crate::clock::TestClock;
+use crate::documents::Documents;
 use crate::server::TestServer;
 use cardea_kernel::settings::Settings;
 use cardea_sdk::erased::AnyEngine;
@@ -19,6 +20,7 @@ pub struct Builder {
     pub(crate) logged_headers: Vec<String>,
     pub(crate) disk: Option<Arc<dyn Store>>,
     pub(crate) clock: TestClock,
+    pub(crate) documents: Documents,
 }
 
 impl Default for Builder {
@@ -35,6 +37,7 @@ impl Default for Builder {
             logged_headers: Vec::new(),
             disk: None,
             clock: TestClock::default(),
+            documents: Documents::default(),
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod builder; // how a server is made
 mod clock; // time that only tests move
+mod documents; // what lies outside
 mod plug; // what lies between a node and its disk: power and faults
 mod reply; // a response, taken apart
 mod server; // the server
@@ -20,6 +21,7 @@ pub mod toy; // the second dialect
 
 pub use builder::Builder;
 pub use clock::TestClock;
+pub use documents::Documents;
 pub use plug::Plug;
 pub use reply::Reply;
 pub use server::{Call, TestServer};

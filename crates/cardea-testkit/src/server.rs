@@ -5,12 +5,14 @@
 
 use crate::builder::Builder;
 use crate::clock::TestClock;
+use crate::documents::Documents;
 use crate::plug::Plug;
 use crate::reply::Reply;
 use crate::source::FakeSource;
 use crate::synthetic::Synthetic;
 use crate::toy::{MOUNT_BINDING, Toy};
 use cardea_audit::Record;
+use cardea_auth::jwt::Jwt;
 use cardea_crypto::random::{Randomness, SeededRandomness};
 use cardea_dialects::vault::Vault;
 use cardea_engines::database::DatabaseEngine;
@@ -538,6 +540,12 @@ impl TestServer {
         }
     }
 
+    /// What the server can fetch.
+    #[must_use]
+    pub fn documents(&self) -> &Documents {
+        &self.builder.documents
+    }
+
     /// Every record of the log, decoded.
     pub async fn log(&self) -> Vec<Record> {
         self.log_bytes().await.iter().map(|(_, bytes)| Record::decode(bytes).unwrap()).collect()
@@ -584,7 +592,8 @@ fn make_node(
     let mut registry = Registry::default()
         .engine(Arc::new(Erased(Synthetic(source.clone()))))
         .engine(Arc::new(Erased(DatabaseEngine::new(vec![Arc::new(source.clone())]))))
-        .auth(Arc::new(ErasedAuth(cardea_auth::approle::AppRole)));
+        .auth(Arc::new(ErasedAuth(cardea_auth::approle::AppRole)))
+        .auth(Arc::new(ErasedAuth(Jwt::new(Arc::new(builder.documents.clone())))));
     for engine in cardea_engines::all().into_iter().chain(builder.engines.iter().cloned()) {
         registry = registry.engine(engine);
     }

@@ -8,6 +8,7 @@ mod approle; // programs that log in
 mod compile_fail; // what must not compile
 mod cves; // the field's published holes
 mod disk; // the embedded store below a whole server
+mod jwt; // callers whom somebody else vouches for
 mod keys; // what opens the server
 mod kill; // broken at every numbered point
 mod leases; // credentials that must die

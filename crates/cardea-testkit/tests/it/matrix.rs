@@ -62,7 +62,9 @@ async fn server() -> TestServer {
     for kind in ["kv", "database", "synthetic"] {
         server.mount(kind, kind).await;
     }
-    server.post("sys/auth/approle", server.root(), json!({ "type": "approle" })).await.ok();
+    for kind in ["approle", "jwt"] {
+        server.post(&format!("sys/auth/{kind}"), server.root(), json!({ "type": kind })).await.ok();
+    }
     let active = server.active();
     for (class, engine) in active.registry.all() {
         let mounted = active.mounts.now().iter().any(|mount| mount.class == class && mount.kind == engine.kind());
