@@ -5,6 +5,7 @@
 //!   is looked at before each write, and again afterwards.
 //! - The file is a plain file or a character device, is never executable, is not reached through a symbolic link in its
 //!   last step, and does not lie where the server runs programs from (CVE-2025-6000).
+//! - What is written to is empty or an audit log already: a wrong path must spoil nobody's file.
 //! - A write that fails is an error, also when part of it was taken: the kernel writes the same lines again.
 
 use crate::lines::Lines;
@@ -24,6 +25,15 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 const MODE_DEFAULT: u32 = 0o600;
 /// How often a write follows a file that is removed while it is written; a file that goes faster is an error.
 const FOLLOW_MAX: usize = 3;
+/// How much of a file is looked at to know it as an audit log, in bytes. The longest lines that the kernel renders are
+/// some tens of KiB.
+const FIRST_LINE_BYTES_MAX: usize = 1024 * 1024;
+/// How every line of ours begins; of a line that broke off, this is all that there is to know it by.
+const LINE_START: &[u8] = b"{\"time\":\"";
+
+/// Why a place is refused. It names no directory: who enables devices need not know where the server keeps things.
+const FORBIDDEN: &str = "audit file: no audit file may lie in or below the directory of the store, of the configuration \
+                         or of the plugins, where the server reads what it trusts; name another directory";
 
 /// Makes devices of the kind `file`.
 pub struct FileDeviceKind {
@@ -187,6 +197,9 @@ impl Place {
         if !kind.is_file() {
             return Err("audit file: it is neither a plain file nor a character device".into());
         }
+        if facts.len() > 0 && !is_audit_log(&file) {
+            return Err("audit file: it exists and is not an audit log; name a new file, or one that is empty".into());
+        }
         self.settle_mode(&file, &facts)?;
         if self.sync && facts.len() == 0 {
             // A new name must survive a power cut as its lines do. Not every file system can promise that; where it
@@ -207,7 +220,7 @@ impl Place {
             // One that does not exist yet is compared as it is written.
             let forbidden = fs::canonicalize(forbidden).unwrap_or_else(|_| forbidden.clone());
             if directory.starts_with(forbidden) {
-                return Err("audit file: no audit file may lie in this directory".into());
+                return Err(FORBIDDEN.into());
             }
         }
         Ok(directory.join(name))
@@ -233,6 +246,33 @@ impl Place {
     /// Waits until the disk has what was written: a cursor that runs ahead of a power cut would leave a gap.
     fn keep(&self, file: &File) -> io::Result<()> {
         if self.sync && file.metadata()?.is_file() { file.sync_data() } else { Ok(()) }
+    }
+}
+
+/// Whether the first line is one of an audit log, or the beginning of one that broke off. A file that may only be appended
+/// to cannot be looked at; whoever gave it such a mode made it for this.
+fn is_audit_log(file: &File) -> bool {
+    let mut start = vec![0u8; FIRST_LINE_BYTES_MAX];
+    let mut length = 0;
+    while length < start.len() {
+        match file.read_at(&mut start[length..], length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return error.raw_os_error() == Some(libc::EBADF),
+        }
+        if start[..length].contains(&b'\n') {
+            break;
+        }
+    }
+    let start = &start[..length];
+    match start.iter().position(|byte| *byte == b'\n') {
+        Some(end) => {
+            let line: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(&start[..end]).ok();
+            line.is_some_and(|line| line.get("type").is_some_and(serde_json::Value::is_string))
+        }
+        None if length == FIRST_LINE_BYTES_MAX => false,
+        None => start.starts_with(LINE_START) || LINE_START.starts_with(start),
     }
 }
 

@@ -1,12 +1,15 @@
 //! Files that are moved, removed, cut, full, or not what they seem.
 
-use super::{FileDeviceKind, mode};
+use super::{FIRST_LINE_BYTES_MAX, FileDeviceKind, mode};
 use cardea_sdk::audit_device::{AuditDevice, AuditDeviceKind};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+
+/// A line as this device writes them.
+const BEFORE: &str = "{\"time\":\"2026-01-02T03:04:05Z\",\"type\":\"request\"}\n";
 
 fn open_with(path: &Path, more: &[(&str, &str)], forbidden: &[&Path]) -> Result<Box<dyn AuditDevice>, String> {
     let mut options = BTreeMap::from([("file_path".to_owned(), path.to_str().unwrap().to_owned())]);
@@ -30,22 +33,72 @@ fn mode_of(path: &Path) -> u32 {
 async fn lines_are_appended() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.log");
-    fs::write(&path, "before\n").unwrap();
+    fs::write(&path, BEFORE).unwrap();
     let device = open(&path);
     assert_eq!(device.kind(), "file");
     device.write(b"a\nb\n").await.unwrap();
     device.write(b"c\n").await.unwrap();
     assert!(device.write(b"no line").await.is_err());
-    assert_eq!(text(&path), "before\na\nb\nc\n");
+    assert_eq!(text(&path), format!("{BEFORE}a\nb\nc\n"));
 }
 
 #[tokio::test]
 async fn a_crash_in_the_middle_of_a_line_spoils_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.log");
-    fs::write(&path, "whole\nhal").unwrap();
+    fs::write(&path, format!("{BEFORE}hal")).unwrap();
     open(&path).write(b"next\n").await.unwrap();
-    assert_eq!(text(&path), "whole\nhal\nnext\n");
+    assert_eq!(text(&path), format!("{BEFORE}hal\nnext\n"));
+    // The very first line may be the one that broke off, wherever it did.
+    for cut in 1..BEFORE.len() {
+        fs::write(&path, &BEFORE[..cut]).unwrap();
+        open(&path).write(b"next\n").await.unwrap();
+        assert_eq!(text(&path), format!("{}\nnext\n", &BEFORE[..cut].trim_end_matches('\n')), "{cut}");
+    }
+}
+
+#[test]
+fn a_file_of_something_else_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let long = format!("{{\"type\":\"{}\"}}\n", "a".repeat(2 * FIRST_LINE_BYTES_MAX));
+    for content in [
+        "ssh-ed25519 AAAA hunter2\n",
+        "root:x:0:0::/root:/bin/sh\n",
+        "#!/bin/sh\n",
+        "\n",
+        "{}\n",
+        "{\"time\":\"2026-01-02T03:04:05Z\"}\n",
+        "{\"type\":7}\n",
+        "{\n  \"type\": \"x\"\n}\n",
+        "[\"type\"]\n",
+        "\"type\"\n",
+        "{\"type\":\"request\"} hunter2\n",
+        "a file without a line end",
+        "{\"keys\": [",
+        "\u{0}\u{0}",
+        long.as_str(),
+    ] {
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let refused = open_with(&path, &[], &[]).err().unwrap_or_else(|| panic!("{content:?} was taken"));
+        assert!(refused.contains("not an audit log") && !refused.contains("hunter2"), "{refused}");
+        assert_eq!((text(&path).as_str(), mode_of(&path)), (content, 0o644), "it was touched");
+    }
+    fs::write(&path, "").unwrap();
+    open(&path);
+}
+
+#[tokio::test]
+async fn a_file_of_something_else_put_in_its_place_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    let device = open(&path);
+    device.write(BEFORE.as_bytes()).await.unwrap();
+    fs::rename(&path, dir.path().join("audit.log.1")).unwrap();
+    fs::write(&path, "precious\n").unwrap();
+    assert!(device.write(b"a\n").await.unwrap_err().contains("not an audit log"));
+    assert_eq!(text(&path), "precious\n");
 }
 
 #[tokio::test]
@@ -154,6 +207,8 @@ fn paths_that_are_refused() {
     }
     assert!(!at("target").exists());
     assert_eq!(fs::read_dir(&plugins).unwrap().count(), 1, "something was made where nothing may be");
+    let refused = open_with(&plugins.join("audit.log"), &[], &forbidden).err().unwrap();
+    assert!(refused.contains("store") && refused.contains("configuration") && refused.contains("plugins"), "{refused}");
     // A name that only begins like a forbidden one.
     fs::create_dir(at("plugins-log")).unwrap();
     open_with(&at("plugins-log").join("audit.log"), &[], &forbidden).unwrap();
@@ -198,7 +253,7 @@ fn modes() {
 fn the_mode_is_settled_when_a_file_is_opened() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.log");
-    fs::File::create(&path).unwrap().write_all(b"#!/bin/sh\n").unwrap();
+    fs::File::create(&path).unwrap().write_all(BEFORE.as_bytes()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     assert!(open_with(&path, &[("mode", "0000")], &[]).is_err(), "an executable file is left executable");
     open_with(&path, &[("mode", "0640")], &[]).unwrap();
