@@ -1,6 +1,12 @@
 //! Keys: what they are, what they can be asked and what they answer, whatever the dialect. It must never hold key
 //! material, and never name a wire: an algorithm has one name here, and each dialect has its own table of spellings.
 
+mod blob; // ciphertexts that say what sealed them
+mod fault; // why a key does not do something
+
+pub use blob::SealedBlob;
+pub use fault::KeyFault;
+
 use crate::error::Error;
 use crate::path::CanonicalPath;
 use crate::secret_bytes::SecretBytes;
@@ -626,75 +632,6 @@ pub enum KeyAnswer {
         aliases: Vec<(String, String, String)>,
         more: bool,
     },
-}
-
-/// First byte of a [`SealedBlob`].
-const BLOB_FORM: u8 = 1;
-/// Form, key id, version.
-const BLOB_HEADER_BYTES: usize = 1 + 16 + 4;
-
-/// A ciphertext that says which key and version sealed it: `[form 1][key id 16][version u32 BE][sealed]`. It is not
-/// authenticated by itself: whoever changes the header asks for another key, which will not open it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SealedBlob {
-    pub key_id: String,
-    pub version: u32,
-    pub sealed: Vec<u8>,
-}
-
-impl SealedBlob {
-    /// # Errors
-    /// A key id that is not a UUID.
-    pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        let id = id_bytes(&self.key_id).ok_or_else(|| Error::internal("the id of a key is not a UUID"))?;
-        let mut out = Vec::with_capacity(BLOB_HEADER_BYTES + self.sealed.len());
-        out.push(BLOB_FORM);
-        out.extend_from_slice(&id);
-        out.extend_from_slice(&self.version.to_be_bytes());
-        out.extend_from_slice(&self.sealed);
-        Ok(out)
-    }
-
-    /// `None` for everything that `encode` does not make.
-    #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (&form, rest) = bytes.split_first()?;
-        let (id, rest) = rest.split_first_chunk::<16>()?;
-        let (version, sealed) = rest.split_first_chunk::<4>()?;
-        let version = u32::from_be_bytes(*version);
-        if form != BLOB_FORM || version == 0 || sealed.is_empty() {
-            return None;
-        }
-        Some(Self { key_id: id_text(id), version, sealed: sealed.to_vec() })
-    }
-}
-
-/// Lengths of the groups of a UUID's text.
-const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
-
-fn id_bytes(text: &str) -> Option<[u8; 16]> {
-    let groups: Vec<&str> = text.split('-').collect();
-    if !text.is_ascii() || !groups.iter().map(|group| group.len()).eq(UUID_GROUPS) {
-        return None;
-    }
-    let digits: Vec<u8> = groups.concat().bytes().collect();
-    let mut out = [0; 16];
-    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-        let value = |digit: u8| char::from(digit).to_digit(16).filter(|_| !digit.is_ascii_uppercase());
-        *byte = u8::try_from(value(pair[0])? * 16 + value(pair[1])?).ok()?;
-    }
-    Some(out)
-}
-
-fn id_text(id: &[u8; 16]) -> String {
-    let mut out = String::with_capacity(36);
-    for (at, byte) in id.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            out.push('-');
-        }
-        out.push_str(&format!("{byte:02x}"));
-    }
-    out
 }
 
 /// The name of a key: one segment of a path, as every dialect can say it.

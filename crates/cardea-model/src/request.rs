@@ -9,6 +9,7 @@ use crate::path::CanonicalPath;
 use crate::secret_bytes::SecretText;
 use crate::time::TtlSeconds;
 use crate::wire::TlsFacts;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// The id by which a request is known in answers, logs and support mails.
@@ -106,10 +107,23 @@ impl CredentialFault {
 pub enum Target {
     /// A path that a mount's route table binds.
     Path { method: Method, path: CanonicalPath, params: Params, help: bool },
+    /// A login at a path that answers with an access key instead of a token: the key stands for the token, which ends with
+    /// it and is shown to nobody.
+    KeyLogin { path: CanonicalPath, params: Params, wish: KeyWish },
     /// An operation on a secret of a mount that the dialect's configuration names.
     Secret { mount: String, op: SecretOp },
     /// The same with a key.
     Key { mount: String, op: KeyOp },
+}
+
+/// What a login asks of its access key.
+#[derive(Clone, Debug, Default)]
+pub struct KeyWish {
+    pub ttl: Option<TtlSeconds>,
+    /// What stands behind the token's name in the log.
+    pub name: String,
+    /// Added to the token's.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// Where it came from.

@@ -42,3 +42,11 @@ fn names_are_one_segment() {
         assert_eq!(check_key_name(name).is_ok(), ok, "{name}");
     }
 }
+
+#[test]
+fn every_fault_is_found_again() {
+    for fault in [KeyFault::Ciphertext, KeyFault::Exists, KeyFault::TooManyVersions, KeyFault::PendingImport] {
+        assert_eq!(KeyFault::of(&fault.error()), Some(fault));
+    }
+    assert_eq!(KeyFault::of(&Error::invalid("something else")), None);
+}

@@ -1,0 +1,86 @@
+//! Why a key does not do something, for wires that have types for it. One text a fault, the same on every other wire. It
+//! must never say what was inside a ciphertext.
+
+use crate::error::{Cause, Error};
+
+/// One reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyFault {
+    /// Another key, other additional data, or altered bytes.
+    Ciphertext,
+    /// No ciphertext of this system at all.
+    Malformed,
+    Disabled,
+    PendingDeletion,
+    PendingImport,
+    SoftDeleted,
+    /// The key is not for this, or its algorithm cannot.
+    Usage,
+    /// The hash, padding or encoding is none that goes with the key.
+    Scheme,
+    DigestLength,
+    TooLong,
+    PublicOnly,
+    /// What was brought in is no key of the algorithm.
+    Material,
+    Exists,
+    Imported,
+    TooManyVersions,
+}
+
+impl KeyFault {
+    const ALL: [Self; 15] = [
+        Self::Ciphertext,
+        Self::Malformed,
+        Self::Disabled,
+        Self::PendingDeletion,
+        Self::PendingImport,
+        Self::SoftDeleted,
+        Self::Usage,
+        Self::Scheme,
+        Self::DigestLength,
+        Self::TooLong,
+        Self::PublicOnly,
+        Self::Material,
+        Self::Exists,
+        Self::Imported,
+        Self::TooManyVersions,
+    ];
+
+    /// Words for the client.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Ciphertext => "cipher: message authentication failed",
+            Self::Malformed => "invalid ciphertext: could not be decoded",
+            Self::Disabled => "key is disabled",
+            Self::PendingDeletion => "key is pending deletion",
+            Self::PendingImport => "key is pending import",
+            Self::SoftDeleted => "key is soft deleted",
+            Self::Usage => "key type or usage does not support this operation",
+            Self::Scheme => "key type does not support this combination of hash, padding and encoding",
+            Self::DigestLength => "input does not have the length of the named hash",
+            Self::TooLong => "plaintext is too long for this key type",
+            Self::PublicOnly => "private key material is not present",
+            Self::Material => "key material does not match the key type",
+            Self::Exists => "key already exists",
+            Self::Imported => "imported key cannot be rotated in place",
+            Self::TooManyVersions => "key has too many versions: trim it first",
+        }
+    }
+
+    #[must_use]
+    pub fn error(self) -> Error {
+        let cause = match self {
+            Self::Exists => Cause::Conflict,
+            _ => Cause::Invalid,
+        };
+        Error::new(cause, self.words())
+    }
+
+    /// The reason behind an error, if it is one of these.
+    #[must_use]
+    pub fn of(error: &Error) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| error.client == fault.words())
+    }
+}
