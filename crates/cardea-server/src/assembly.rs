@@ -14,7 +14,6 @@ use cardea_kernel::metrics::Metrics;
 use cardea_kernel::settings::Settings;
 use cardea_model::Error;
 use cardea_sdk::context::Faults;
-use cardea_sdk::dialect::DialectConfig;
 use cardea_storage::{Clock, EmbeddedStore, Store};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -95,7 +94,7 @@ pub async fn start_in(config: Config, world: Surroundings) -> Result<Running, St
         metrics: Arc::new(Metrics::default()),
     });
     node.unseal_by_file(config.accept_restored).await.map_err(|error| sealed_shut(&error))?;
-    let listeners = Listeners::open(bindings, node.clone(), registry::dialects(), DialectConfig::default());
+    let listeners = Listeners::open(bindings, node.clone(), registry::dialects(&config));
     Ok(Running { addresses: listeners.addresses().to_vec(), node, listeners, embedded: opened.embedded })
 }
 

@@ -1,7 +1,10 @@
 //! `-dev`: a server in memory, initialised, unsealed, with a kv at `secret/`, whose root token is known. Everything goes
 //! through the node like anybody's requests. It must never run on a store that outlives the process.
 
-use crate::{Config, ListenerConfig, Running, StartError, config::StorageConfig};
+use crate::{
+    Config, ListenerConfig, Running, StartError,
+    config::{DialectEntry, StorageConfig},
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_barrier::SealSettings;
@@ -36,6 +39,9 @@ pub(crate) fn adapt(config: &mut Config, wishes: &Wishes) {
     config.storage = StorageConfig::Memory;
     config.witness_file = None;
     config.disable_mlock = true;
+    if config.dialects.is_empty() {
+        config.dialects = DialectEntry::usual();
+    }
     config.listeners.insert(0, ListenerConfig::plain(wishes.address.as_deref().unwrap_or(ADDRESS)));
 }
 

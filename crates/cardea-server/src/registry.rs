@@ -7,11 +7,12 @@ use cardea_audit_devices::{FileDeviceKind, StdoutDeviceKind};
 use cardea_auth::approle::AppRole;
 use cardea_crypto::random::Randomness;
 use cardea_databases::postgresql::PostgreSql;
+use cardea_dialects::aws_secrets_manager::AwsSecretsManager;
 use cardea_dialects::vault::Vault;
 use cardea_engines::database::DatabaseEngine;
 use cardea_kernel::registry::Registry;
 use cardea_sdk::database::Database;
-use cardea_sdk::dialect::Dialect;
+use cardea_sdk::dialect::{Dialect, DialectConfig};
 use cardea_sdk::erased::{Erased, ErasedAuth};
 use cardea_storage::embedded::Options;
 use cardea_storage::{Clock, EmbeddedStore, MemoryStore, Store};
@@ -24,11 +25,29 @@ fn databases(rng: &Arc<dyn Randomness>) -> Vec<Arc<dyn Database>> {
     ]
 }
 
-/// Front dialects, in the order in which they are asked.
-pub(crate) fn dialects() -> Vec<Box<dyn Dialect>> {
+/// A front dialect, and what it is bound to.
+pub(crate) struct Spoken {
+    pub dialect: Box<dyn Dialect>,
+    pub config: DialectConfig,
+}
+
+/// All front dialects that an owner can switch on. Vault's is spoken always.
+fn optional_dialects() -> Vec<Box<dyn Dialect>> {
     vec![
-        Box::new(Vault), //
+        Box::new(AwsSecretsManager), //
     ]
+}
+
+/// The front dialects of a server, in the order in which they are asked whose a request is.
+pub(crate) fn dialects(config: &Config) -> Vec<Spoken> {
+    let mut spoken = vec![Spoken { dialect: Box::new(Vault), config: DialectConfig::default() }];
+    for dialect in optional_dialects() {
+        if let Some(entry) = config.dialects.iter().find(|entry| entry.name == dialect.name()) {
+            let config = DialectConfig { bindings: entry.bindings.clone(), ..DialectConfig::default() };
+            spoken.push(Spoken { dialect, config });
+        }
+    }
+    spoken
 }
 
 /// Everything that can be mounted or enabled.

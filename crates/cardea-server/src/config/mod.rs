@@ -4,11 +4,13 @@
 //! and cannot keep, it refuses: a setting that is silently not in force is worse than no server. It must never open a
 //! store or a socket, and never put a value of a file into an error.
 
+mod dialect; // the `dialect` block
 mod environment; // variables that stand above the files
 mod listener; // the `listener` block
 mod read; // files and folders to one set of sections
 mod section; // one block of keys, read by type
 
+pub use dialect::DialectEntry;
 pub use environment::{Environment, variable};
 pub use listener::{Forwarded, ListenerConfig, ResponseHeader, StatusRange, TlsConfig};
 pub use read::load;
@@ -52,6 +54,8 @@ impl Default for LogConfig {
 /// The whole configuration of one server.
 pub struct Config {
     pub listeners: Vec<ListenerConfig>,
+    /// Dialects beside Vault's.
+    pub dialects: Vec<DialectEntry>,
     pub storage: StorageConfig,
     pub seal: SealConfig,
     /// Accept a store that is older than what was witnessed; only for unattended unsealing.
@@ -90,6 +94,7 @@ impl Default for Config {
         let ttl_s = cardea_model::limit::LEASE_TTL_S_DEFAULT;
         Self {
             listeners: Vec::new(),
+            dialects: Vec::new(),
             storage: StorageConfig::Memory,
             seal: SealConfig::Shamir,
             accept_restored: false,

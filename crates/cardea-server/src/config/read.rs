@@ -1,7 +1,7 @@
 //! Files and folders to one configuration. Later files stand above earlier ones; listeners add up.
 
 use super::section::{Labelled, Section, at};
-use super::{Config, Environment, SealConfig, StorageConfig, environment, listener};
+use super::{Config, Environment, SealConfig, StorageConfig, dialect, environment, listener};
 use crate::{StartError, telemetry};
 use cardea_barrier::seal::parse_static_key;
 use std::fs;
@@ -18,7 +18,7 @@ const KEY_FILE_BYTES_MAX: u64 = 4096;
 const FILES_MAX: usize = 256;
 
 /// Blocks that may stand more than once, also over several files.
-const REPEATABLE: &[&str] = &["listener", "storage", "backend", "seal"];
+const REPEATABLE: &[&str] = &["listener", "dialect", "storage", "backend", "seal"];
 
 /// Keys of Vault's that have nothing to act on here.
 const WITHOUT_EFFECT: &[&str] = &[
@@ -148,6 +148,9 @@ fn settle(config: &mut Config, mut root: Section) -> Result<(), StartError> {
     let mut warnings = Vec::new();
     for found in root.labelled("listener")? {
         config.listeners.push(listener::read(found, &mut warnings)?);
+    }
+    for found in root.labelled("dialect")? {
+        dialect::read(&mut config.dialects, found, &mut warnings)?;
     }
     let mut storages = root.labelled("storage")?;
     storages.append(&mut root.labelled("backend")?);

@@ -289,3 +289,35 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn dialects_are_spoken_only_where_configured() {
+    let listener = "listener \"tcp\" { address = \"127.0.0.1:0\" tls_disable = 1 }\nstorage \"inmem\" {}\n";
+    let bindings = |block: &str| {
+        let config = read(&format!("{listener}{block}"))?;
+        let shown = config.dialects.iter().map(|entry| format!("{} {:?}", entry.name, entry.bindings));
+        Ok::<_, String>(shown.collect::<Vec<_>>().join("; "))
+    };
+    let table = [
+        ("", ""),
+        (
+            "dialect \"aws_secrets_manager\" {}",
+            r#"aws_secrets_manager {"account_id": "123456789012", "mount": "secret/"}"#,
+        ),
+        (
+            "dialect \"aws_secrets_manager\" { account_id = \"000000000007\" regions = [\"eu-central-1\", \"us-east-1\"] mount = \"kv/apps\" }",
+            r#"aws_secrets_manager {"account_id": "000000000007", "mount": "kv/apps/", "regions": "eu-central-1,us-east-1"}"#,
+        ),
+    ];
+    for (block, expected) in table {
+        assert_eq!(bindings(block).unwrap(), expected, "{block}");
+    }
+    for block in [
+        "dialect \"aws\" {}",
+        "dialect \"aws_secrets_manager\" { account_id = \"7\" }",
+        "dialect \"aws_secrets_manager\" { regions = [\"Frankfurt\"] }",
+        "dialect \"aws_secrets_manager\" {}\ndialect \"aws_secrets_manager\" {}",
+    ] {
+        assert!(bindings(block).is_err(), "{block}");
+    }
+}

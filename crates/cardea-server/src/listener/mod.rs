@@ -12,9 +12,9 @@ mod tls; // certificates
 
 use crate::StartError;
 use crate::config::ListenerConfig;
+use crate::registry::Spoken;
 use activity::{Activity, Patience, Watched};
 use cardea_kernel::lifecycle::Node;
-use cardea_sdk::dialect::{Dialect, DialectConfig};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -91,16 +91,10 @@ impl Bindings {
 
 impl Listeners {
     /// Begins to accept.
-    pub(crate) fn open(
-        bindings: Bindings,
-        node: Arc<Node>,
-        dialects: Vec<Box<dyn Dialect>>,
-        dialect_config: DialectConfig,
-    ) -> Self {
+    pub(crate) fn open(bindings: Bindings, node: Arc<Node>, dialects: Vec<Spoken>) -> Self {
         let shared = Arc::new(Shared {
             node,
             dialects,
-            dialect_config,
             bodies: body::Budget::new(),
             requests: Arc::new(Semaphore::new(limit::REQUESTS_MAX)),
         });

@@ -8,12 +8,13 @@ use super::body::{Budget, Read};
 use super::limit::{HEAD_BYTES_MAX, HEADERS_MAX};
 use super::sources;
 use crate::config::ListenerConfig;
+use crate::registry::Spoken;
 use bytes::Bytes;
 use cardea_kernel::lifecycle::Node;
 use cardea_model::limit::BODY_BYTES_STRANGER_MAX;
 use cardea_model::wire::{TlsFacts, WireRequest, WireResponse};
 use cardea_model::{Answer, Cause, Error, Refusal, SecretBytes};
-use cardea_sdk::dialect::{Dialect, DialectConfig, RenderContext};
+use cardea_sdk::dialect::RenderContext;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
@@ -29,8 +30,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// What all listeners of a server share.
 pub(super) struct Shared {
     pub node: Arc<Node>,
-    pub dialects: Vec<Box<dyn Dialect>>,
-    pub dialect_config: DialectConfig,
+    pub dialects: Vec<Spoken>,
     pub bodies: Budget,
     pub requests: Arc<Semaphore>,
 }
@@ -105,14 +105,20 @@ async fn exchange(connection: &Connection, request: Request<Incoming>) -> Exchan
         peer: connection.peer,
         tls: connection.tls.clone(),
     };
-    let Some(dialect) = shared.dialects.iter().find(|dialect| dialect.claims(&wire)) else {
+    // Some dialects are known by a header; what does not fit is not copied.
+    let fits = head_fits(&head.headers);
+    if fits {
+        wire.headers =
+            head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
+    }
+    let Some(Spoken { dialect, config }) = shared.dialects.iter().find(|spoken| spoken.dialect.claims(&wire)) else {
         return plain(StatusCode::NOT_FOUND, "{\"errors\":[]}").into();
     };
     let refuse = |error: Error| {
-        let wire = dialect.render(&shared.dialect_config, &context, Err(Refusal::from(error)));
+        let wire = dialect.render(config, &context, Err(Refusal::from(error)));
         Exchanged { response: into_http(wire), close: true }
     };
-    if !head_fits(&head.headers) {
+    if !fits {
         return refuse(Error::new(Cause::HeaderTooLarge, "request headers too large"));
     }
     match sources::origin(connection.peer, &head.headers, connection.config.forwarded.as_ref()) {
@@ -133,16 +139,14 @@ async fn exchange(connection: &Connection, request: Request<Incoming>) -> Exchan
         Err(error) => return refuse(error),
     };
     wire.body = bytes;
-    wire.headers =
-        head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
     // HTTP/2 names the host in a pseudo-header; signatures are over it all the same.
     if let (false, Some(authority)) = (head.headers.contains_key(HOST), head.uri.authority()) {
         wire.headers.push(("host".to_owned(), authority.as_str().as_bytes().to_vec()));
     }
 
-    let lowered = match dialect.lower(&shared.dialect_config, wire) {
+    let lowered = match dialect.lower(config, wire) {
         Ok(lowered) => lowered,
-        Err(refusal) => return into_http(dialect.render(&shared.dialect_config, &context, Err(refusal))).into(),
+        Err(refusal) => return into_http(dialect.render(config, &context, Err(refusal))).into(),
     };
     let Ok(place) = shared.requests.clone().try_acquire_owned() else {
         return refuse(Error::unavailable("too many requests at once, try again"));
@@ -156,7 +160,7 @@ async fn exchange(connection: &Connection, request: Request<Incoming>) -> Exchan
         Ok(answered) => answered,
         Err(_) => Err(Refusal::from(Error::unavailable("the request took too long; it may still take effect"))),
     };
-    into_http(dialect.render(&shared.dialect_config, &lowered.context, answered)).into()
+    into_http(dialect.render(config, &lowered.context, answered)).into()
 }
 
 fn head_fits(headers: &HeaderMap) -> bool {

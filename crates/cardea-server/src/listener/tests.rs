@@ -8,7 +8,7 @@ use crate::{Config, config::Forwarded};
 use cardea_auth::cidr::Cidr;
 use cardea_model::wire::{WireRequest, WireResponse};
 use cardea_model::{Answer, Refusal};
-use cardea_sdk::dialect::{Lowered, RenderContext};
+use cardea_sdk::dialect::{Dialect, DialectConfig, Lowered, RenderContext};
 use std::io::Write as _;
 use std::time::Instant;
 
@@ -262,7 +262,8 @@ impl Dialect for Broken {
 async fn a_panic_costs_one_answer_and_not_the_process() {
     let running = server(|_| {}).await;
     let bindings = bind(&[ListenerConfig::plain("127.0.0.1:0")]).await.unwrap();
-    let listeners = Listeners::open(bindings, running.node.clone(), vec![Box::new(Broken)], DialectConfig::default());
+    let broken = Spoken { dialect: Box::new(Broken), config: DialectConfig::default() };
+    let listeners = Listeners::open(bindings, running.node.clone(), vec![broken]);
     let address = listeners.addresses()[0];
     for _ in 0..3 {
         let seen = ask(address, "GET", "/broken", &[], "").await;
