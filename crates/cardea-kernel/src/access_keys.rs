@@ -9,10 +9,11 @@ use crate::{identity, tokens};
 use cardea_crypto::random::{Randomness, base62};
 use cardea_crypto::{constant_time, mac};
 use cardea_model::identity::EntityId;
+use cardea_model::mount::MountConfig;
 use cardea_model::request::SIGNATURE_SKEW_S_MAX;
 use cardea_model::secret_bytes::stored;
 use cardea_model::{
-    Caller, CredentialFault, Error, NamespaceId, SecretText, SignatureScheme, Signed, Timestamp, TokenKind,
+    Caller, CredentialFault, Error, NamespaceId, Payload, SecretText, SignatureScheme, Signed, Timestamp, TokenKind,
 };
 use cardea_storage::json_record;
 use cardea_storage::txn::Txn;
@@ -22,6 +23,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
+/// How long a key lives where nothing else is said, and at most. `sys/mounts/identity/tune` sets other values
+/// (`default_lease_ttl`, `max_lease_ttl`); a caller with sudo on the path is not held by the maximum.
+const DEFAULT_TTL_S: u64 = 3_600;
+pub const MAX_TTL_S: u64 = 12 * 3_600;
 /// Prefixes of ids, by which people and scanners tell a key of Cardea's, and which kind: with or without session token.
 const SESSION_PREFIX: &str = "CDAS";
 const PLAIN_PREFIX: &str = "CDAK";
@@ -88,6 +93,43 @@ pub struct Issued {
     pub secret: SecretText,
     pub session_token: Option<SecretText>,
     pub expires: Timestamp,
+}
+
+/// Default and maximum of a key's life, by the settings of the identity mount.
+#[must_use]
+pub fn ttl_s(config: &MountConfig) -> (u64, u64) {
+    let max_s = config.max_lease_ttl_s.unwrap_or(MAX_TTL_S);
+    (config.default_lease_ttl_s.unwrap_or(DEFAULT_TTL_S).min(max_s), max_s)
+}
+
+impl Issued {
+    /// What the issuer is told, in Vault's spelling.
+    ///
+    /// # Errors
+    /// Never in practice: every member has a JSON form.
+    pub fn payload(&self, policies: Option<&[String]>, entity_id: &str, now: Timestamp) -> Result<Payload, Error> {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            access_key_id: &'a str,
+            secret_access_key: &'a str,
+            session_token: Option<&'a str>,
+            expiration: String,
+            /// Seconds.
+            ttl: u64,
+            /// `null` where it has all of its owner's.
+            policies: Option<&'a [String]>,
+            entity_id: &'a str,
+        }
+        Payload::of(&Told {
+            access_key_id: &self.id,
+            secret_access_key: self.secret.expose(),
+            session_token: self.session_token.as_ref().map(|token| token.expose()),
+            expiration: self.expires.rfc3339(),
+            ttl: self.expires.seconds_from(now),
+            policies,
+            entity_id,
+        })
+    }
 }
 
 fn view<'t>(txn: &'t mut Txn, namespace: &NamespaceId) -> View<'t> {

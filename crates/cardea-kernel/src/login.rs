@@ -1,10 +1,12 @@
 //! From an identification to a token: the one function that mints for auth methods. An auth method cannot do it itself.
 
+use crate::access_keys::{self, NewKey, Owner};
 use crate::active::Active;
 use crate::tokens::{self, Login, NewToken};
 use crate::{identity, policies, ttl};
 use cardea_model::mount::Mount;
-use cardea_model::{AuthGrant, Error, Timestamp, TokenKind};
+use cardea_model::request::KeyWish;
+use cardea_model::{AuthGrant, Body, Error, Timestamp, TokenKind, TtlSeconds};
 use cardea_sdk::Identification;
 use cardea_sdk::context::System;
 use cardea_storage::txn::Txn;
@@ -68,6 +70,44 @@ pub async fn mint(
     let minted = tokens::mint(txn, &active.hashes, &keyring, &*active.rng, new)?;
     let identity_policies = entity.as_ref().map(|entity| entity.policies.clone()).unwrap_or_default();
     Ok(grant(minted, identity_policies, now))
+}
+
+/// Makes the token of a login and an access key that stands for it. The token ends with the key: nobody holds its text, so
+/// nobody could renew or revoke it but by its accessor.
+///
+/// # Errors
+/// As [`mint`].
+pub async fn mint_key(
+    active: &Active,
+    txn: &mut Txn,
+    mount: &Mount,
+    path: &str,
+    mut identification: Identification,
+    wish: KeyWish,
+    now: Timestamp,
+) -> Result<(AuthGrant, Body), Error> {
+    let mounts = active.mounts.now();
+    let config = mounts.at("identity/").map(|mount| mount.config.clone()).unwrap_or_default();
+    let (default_s, max_s) = access_keys::ttl_s(&config);
+    let wanted_s = wish.ttl.map_or(default_s, |ttl| ttl.0).min(max_s);
+    let terms = &mut identification.terms;
+    let given_s = terms.ttl_s.map(|ttl| ttl.0).filter(|s| *s > 0).unwrap_or(u64::MAX);
+    terms.ttl_s = Some(TtlSeconds(given_s.min(wanted_s)));
+    (terms.period_s, terms.kind) = (None, Some(TokenKind::Service));
+    identification.metadata.extend(wish.metadata);
+    let auth = mint(active, txn, mount, path, identification, now).await?;
+    let new = NewKey {
+        name: wish.name,
+        owner: Owner::Token { id: active.hashes.token_id(auth.client_token.expose()) },
+        policies: None,
+        bound_cidrs: Vec::new(),
+        session: true,
+        now,
+        expires: now.plus(TtlSeconds(auth.ttl_s)),
+    };
+    let issued = access_keys::issue(txn, &mount.namespace, &*active.rng, new)?;
+    let body = Body::Object(issued.payload(None, &auth.entity_id, now)?);
+    Ok((auth, body))
 }
 
 /// The answer's part about a token that was just made.

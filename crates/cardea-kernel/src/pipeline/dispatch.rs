@@ -194,6 +194,16 @@ async fn run(
         let result = match vouched {
             Err(error) => Err(error.into()),
             Ok(Vouch::No { error, keep_writes }) => Err(Failed { error, keep_writes }),
+            Ok(Vouch::Yes(identification)) if pending.wish.is_some() => {
+                let wish = pending.wish.as_ref().cloned().unwrap_or_default();
+                let (mount, name) = (&pending.mount, &pending.name);
+                match login::mint_key(active, txn, mount, name, *identification, wish, pending.now).await {
+                    Ok((auth, body)) => {
+                        Ok(Ran::Done(AnswerContent { auth: Some(auth), body, ..AnswerContent::default() }, Vec::new()))
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            }
             Ok(Vouch::Yes(identification)) => {
                 match login::mint(active, txn, &pending.mount, &pending.name, *identification, pending.now).await {
                     Ok(auth) => {

@@ -5,7 +5,8 @@ use super::authenticate::Authenticated;
 use crate::active::Active;
 use crate::surroundings;
 use cardea_model::mount::{Mount, MountClass};
-use cardea_model::{Action, Cause, Error, KeyOp, KeyRef, Method, Params, Refusal, SecretOp, Target};
+use cardea_model::request::KeyWish;
+use cardea_model::{Action, CanonicalPath, Cause, Error, KeyOp, KeyRef, Method, Params, Refusal, SecretOp, Target};
 use cardea_sdk::erased::{AnyEngine, BoundOp};
 use cardea_sdk::route::{Access, ActionRule, RouteFacts};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Resolved {
     /// Whether the request was a path (its typed answer is shaped by the route).
     pub(super) by_path: bool,
     pub(super) help: bool,
+    /// What a login shall answer with instead of a token.
+    pub(super) wish: Option<KeyWish>,
 }
 
 /// What the name resolved to.
@@ -53,7 +56,6 @@ impl Resolved {
 /// Only if the store does not answer.
 pub async fn resolve(active: &Active, mut from: Authenticated) -> Result<Resolved, Refusal> {
     let refuse = |error| Refusal { request_id: Some(from.id.clone()), ..Refusal::from(error) };
-    let mounts = active.mounts.now();
     let target = std::mem::replace(
         &mut from.request.target,
         Target::Secret {
@@ -65,33 +67,54 @@ pub async fn resolve(active: &Active, mut from: Authenticated) -> Result<Resolve
         },
     );
     let resolved = match target {
-        Target::Path { method, path, mut params, help } => {
-            let (name, mount, what) = match mounts.resolve(path.as_str()) {
-                None => {
-                    let error = Error::new(Cause::NoRoute, "no handler for route");
-                    (path.as_str().to_owned(), None, What::Nothing { error, facts: None })
-                }
-                Some((mount, rest)) => match active.engine(mount) {
-                    Err(error) => (path.as_str().to_owned(), Some(mount.clone()), What::Nothing { error, facts: None }),
-                    Ok(engine) => match engine.bind(method, without_slash(mount, method, rest), &mut params) {
-                        Ok(op) => (
-                            format!("{}{}", mount.path, op.path),
-                            Some(mount.clone()),
-                            What::Bound { engine, op, existed: None },
-                        ),
-                        Err(failed) => {
-                            let what = What::Nothing { error: failed.error, facts: failed.facts };
-                            (format!("{}{}", mount.path, failed.path), Some(mount.clone()), what)
-                        }
-                    },
-                },
-            };
-            Resolved { from, name, action: default_action(method), what, mount, params, by_path: true, help }
+        Target::Path { method, path, params, help } => by_path(active, from, method, &path, params, help, None),
+        Target::KeyLogin { path, params, wish } => {
+            by_path(active, from, Method::Write, &path, params, false, Some(wish))
         }
         Target::Secret { mount, op } => shared(active, from, mount, Shared::Secret(op)).await?,
         Target::Key { mount, op } => shared(active, from, mount, Shared::Key(op)).await?,
     };
     settle_action(active, resolved).await
+}
+
+/// A path that a mount's table of routes binds.
+fn by_path(
+    active: &Active,
+    from: Authenticated,
+    method: Method,
+    path: &CanonicalPath,
+    mut params: Params,
+    help: bool,
+    wish: Option<KeyWish>,
+) -> Resolved {
+    let mounts = active.mounts.now();
+    let (name, mount, what) = match mounts.resolve(path.as_str()) {
+        None => {
+            let error = Error::new(Cause::NoRoute, "no handler for route");
+            (path.as_str().to_owned(), None, What::Nothing { error, facts: None })
+        }
+        Some((mount, rest)) => match active.engine(mount) {
+            Err(error) => (path.as_str().to_owned(), Some(mount.clone()), What::Nothing { error, facts: None }),
+            Ok(engine) => match engine.bind(method, without_slash(mount, method, rest), &mut params) {
+                Ok(op) => {
+                    let name = format!("{}{}", mount.path, op.path);
+                    (name, Some(mount.clone()), What::Bound { engine, op, existed: None })
+                }
+                Err(failed) => {
+                    let what = What::Nothing { error: failed.error, facts: failed.facts };
+                    (format!("{}{}", mount.path, failed.path), Some(mount.clone()), what)
+                }
+            },
+        },
+    };
+    let what = match (what, &wish) {
+        // Keys are for logins: nothing else hands out a token that one could stand for.
+        (What::Bound { op, .. }, Some(_)) if op.facts.access != Access::Login => {
+            What::Nothing { error: Error::new(Cause::Unsupported, "unsupported operation"), facts: None }
+        }
+        (what, _) => what,
+    };
+    Resolved { from, name, action: default_action(method), what, mount, params, by_path: true, help, wish }
 }
 
 /// An operation that dialects share.
@@ -136,6 +159,7 @@ async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared)
         params: Params::default(),
         by_path: false,
         help: false,
+        wish: None,
     })
 }
 

@@ -8,23 +8,25 @@ use super::{Op as IdentityOp, captured, some};
 use crate::access_keys::{self, AccessKey, Issued, NewKey, Owner};
 use crate::{identity, policies, tokens};
 use cardea_model::identity::EntityId;
-use cardea_model::{Action, Caller, Envelope, Error, Params, Timestamp, TokenKind, TtlSeconds, loose};
-use cardea_sdk::route::{Bound, Route};
+use cardea_model::{Action, Body, Caller, Envelope, Error, Params, Timestamp, TokenKind, TtlSeconds, loose};
+use cardea_sdk::route::{Access, Bound, Route};
 use cardea_sdk::{Context, Done, Outcome};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// How long a key lives where nothing else is said, and at most. `sys/mounts/identity/tune` sets other values
-/// (`default_lease_ttl`, `max_lease_ttl`); a caller with sudo on the path is not held by the maximum.
-const DEFAULT_TTL_S: u64 = 3_600;
-const MAX_TTL_S: u64 = 12 * 3_600;
 /// Keys that live longer carry no session token: they end up in files that have two lines.
-const SESSION_TTL_S_MAX: u64 = MAX_TTL_S;
+const SESSION_TTL_S_MAX: u64 = access_keys::MAX_TTL_S;
 /// Longest name of a key, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
 /// Operations.
 pub enum Op {
-    Issue { terms: Terms, form: Form },
+    Issue {
+        terms: Terms,
+        form: Form,
+    },
+    /// Who signed this request, or whose token it shows.
+    Caller,
     List,
     Read(String),
     Delete(String),
@@ -85,6 +87,10 @@ pub(super) fn routes() -> Vec<Route<IdentityOp>> {
         .clear(&["ttl"])
         .clear_answer(&["AccessKeyId", "Expiration"])
         .help("Issues an access key for the calling token, in the form of a container's credentials endpoint of AWS."),
+        Route::read("access-key-caller", "access-key/caller", |p| Bound::plain(p, IdentityOp::AccessKey(Op::Caller)))
+            .access(Access::Authenticated)
+            .clear_answer(&["display_name", "entity_id"])
+            .help("Who is asking, as the owner of the access key or of the token is known."),
         Route::list("access-key-ids", "access-key/id", |p| Bound::plain(p, IdentityOp::AccessKey(Op::List)))
             .help("Ids of the access keys."),
         Route::read("access-key-read", "access-key/id/{id}", |p| {
@@ -103,6 +109,14 @@ pub(super) async fn handle(cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Err
     let namespace = cx.mount.namespace.clone();
     match op {
         Op::Issue { terms, form } => issue(cx, terms, *form).await,
+        Op::Caller => {
+            let caller = cx.caller.filter(|caller| caller.namespace == namespace).ok_or_else(Error::denied)?;
+            Done::object(&Who {
+                display_name: &caller.display_name,
+                entity_id: caller.entity.as_ref().map_or("", |id| &id.0),
+                metadata: &caller.metadata,
+            })
+        }
         Op::List => Done::keys(access_keys::list(cx.state.kernel_side(), &namespace).await?),
         Op::Read(id) => {
             let key = access_keys::find(cx.state.kernel_side(), &namespace, id).await?.ok_or_else(Error::not_found)?;
@@ -176,11 +190,14 @@ async fn issue(cx: &mut Context<'_>, terms: &Terms, form: Form) -> Result<Outcom
         now,
         expires,
     };
-    let answer = Answer { policies: new.policies.clone(), entity_id: terms.entity_id.as_deref().unwrap_or_default() };
-    let rng = cx.rng;
+    let (policies, rng) = (new.policies.clone(), cx.rng);
     let issued = access_keys::issue(cx.state.kernel_side(), &namespace, rng, new)?;
     match form {
-        Form::Vault => answer.done(&issued, now),
+        Form::Vault => {
+            let entity_id = terms.entity_id.as_deref().unwrap_or_default();
+            let body = Body::Object(issued.payload(policies.as_deref(), entity_id, now)?);
+            Ok(Done::body(body))
+        }
         Form::Container => Done::object(&Container::of(&issued)),
     }
 }
@@ -202,8 +219,7 @@ fn check_policies(caller: &Caller, policies: Option<&[String]>) -> Result<(), Er
 
 /// When the key shall end, its owner's end aside.
 fn end(cx: &mut Context<'_>, ttl: Option<loose::Duration>, sudo: bool, now: Timestamp) -> Timestamp {
-    let max_s = cx.mount.config.max_lease_ttl_s.unwrap_or(MAX_TTL_S);
-    let default_s = cx.mount.config.default_lease_ttl_s.unwrap_or(DEFAULT_TTL_S).min(max_s);
+    let (default_s, max_s) = access_keys::ttl_s(&cx.mount.config);
     let asked_s = ttl.and_then(loose::Duration::none_if_zero).map_or(default_s, |ttl| ttl.0);
     if asked_s > max_s && !sudo {
         cx.warn("the TTL is longer than the maximum for access keys, which was used instead");
@@ -236,37 +252,6 @@ fn cidrs(terms: &Terms, owner: &Owner, issuers: &[String]) -> Result<Vec<String>
     }
 }
 
-struct Answer<'a> {
-    policies: Option<Vec<String>>,
-    entity_id: &'a str,
-}
-
-impl Answer<'_> {
-    fn done(&self, issued: &Issued, now: Timestamp) -> Result<Outcome, Error> {
-        #[derive(Serialize)]
-        struct Told<'a> {
-            access_key_id: &'a str,
-            secret_access_key: &'a str,
-            session_token: Option<&'a str>,
-            expiration: String,
-            /// Seconds.
-            ttl: u64,
-            /// `null` where it has all of its owner's.
-            policies: Option<&'a [String]>,
-            entity_id: &'a str,
-        }
-        Done::object(&Told {
-            access_key_id: &issued.id,
-            secret_access_key: issued.secret.expose(),
-            session_token: issued.session_token.as_ref().map(|token| token.expose()),
-            expiration: issued.expires.rfc3339(),
-            ttl: issued.expires.seconds_from(now),
-            policies: self.policies.as_deref(),
-            entity_id: self.entity_id,
-        })
-    }
-}
-
 /// The names are AWS's.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -286,6 +271,13 @@ impl<'a> Container<'a> {
             expiration: issued.expires.rfc3339(),
         }
     }
+}
+
+#[derive(Serialize)]
+struct Who<'a> {
+    display_name: &'a str,
+    entity_id: &'a str,
+    metadata: &'a BTreeMap<String, String>,
 }
 
 /// What may be known of a key: never its secret.

@@ -2,9 +2,10 @@
 
 use crate::system::token::tests::harness::{Reply, World};
 use cardea_crypto::mac::{hmac_chain, hmac_sha256};
+use cardea_model::request::KeyWish;
 use cardea_model::{
-    Body, CanonicalPath, Cause, Credential, CredentialFault, Error, Method, NamespaceId, Origin, Params, Request,
-    SecretText, SignatureScheme, Signed, Target,
+    Answer, Body, CanonicalPath, Cause, Credential, CredentialFault, Error, Method, NamespaceId, Origin, Params,
+    Request, SecretText, SignatureScheme, Signed, Target, TtlSeconds,
 };
 use serde_json::{Value, json};
 
@@ -401,6 +402,53 @@ async fn the_containers_form_is_what_awss_clients_read() {
     world.policy("reader", r#"path "identity/access-key/container" { capabilities = ["read"] }"#).await;
     let reader = token(&world, &["reader"]).await;
     assert_eq!(world.read(&reader, "identity/access-key/container").await.unwrap_err().cause, Cause::Denied);
+}
+
+async fn log_in(world: &World, path: &str, alias: &str, wish: KeyWish) -> Result<Answer, Error> {
+    let request = Request {
+        namespace: NamespaceId::root(),
+        credential: Credential::None,
+        target: Target::KeyLogin {
+            path: CanonicalPath::parse(path).unwrap(),
+            params: Params::from_json(json!({ "alias": alias }).to_string().as_bytes()).unwrap(),
+            wish,
+        },
+        wrap_ttl: None,
+        origin: Origin { dialect: "aws_sts", peer: "10.1.2.3:1".parse().unwrap(), tls: None, headers: Vec::new() },
+    };
+    world.node.answer(request).await.map_err(|refusal| refusal.error)
+}
+
+#[tokio::test]
+async fn a_login_may_answer_with_a_key_whose_token_ends_with_it() {
+    let world = world().await;
+    world.stub(json!({"policies": ["mounts"], "no_default_policy": true, "period_s": 100_000, "kind": "batch"})).await;
+    let tokens = world.count().await;
+    for (asked, expected) in [(None, 3_600), (Some(900), 900), (Some(90_000), 43_200)] {
+        let metadata = [("aws_role".to_owned(), "stub/r".to_owned())].into();
+        let wish = KeyWish { ttl: asked.map(TtlSeconds), name: "session".to_owned(), metadata };
+        let answer = log_in(&world, "auth/stub/login", "web", wish).await.unwrap();
+        let Body::Object(payload) = &answer.body else { panic!("{answer:?}") };
+        let data: Value = serde_json::from_str(payload.text()).unwrap();
+        assert_eq!(data["ttl"], json!(expected));
+        assert_eq!(answer.auth.as_ref().unwrap().ttl_s, expected);
+        let key = Key::of(&Reply { data, auth: Value::Null, warnings: Vec::new(), status: None });
+        read(&world, &key, "sys/mounts").await.unwrap();
+        let who = read(&world, &key, "identity/access-key/caller").await.unwrap();
+        assert_eq!(who["display_name"], json!("stub-session"));
+        assert_eq!(who["metadata"]["aws_role"], json!("stub/r"));
+        world.pass_s(expected);
+        assert_eq!(fault(read(&world, &key, "sys/mounts").await), Some(CredentialFault::ExpiredKey));
+        for _ in 0..4 {
+            crate::runner::round(&world.active()).await.unwrap();
+        }
+        assert_eq!(world.count().await, tokens, "the token is gone with its key");
+    }
+    // Only logins answer so.
+    for path in ["auth/token/create", "identity/access-key", "auth/nowhere/login", "auth/stub/terms"] {
+        let error = log_in(&world, path, "web", KeyWish::default()).await.unwrap_err();
+        assert_eq!(error.cause, Cause::Denied, "{path}");
+    }
 }
 
 #[tokio::test]
