@@ -413,6 +413,17 @@ pub enum SecretReport {
     Password(SecretText),
 }
 
+impl SecretReport {
+    /// Paths of the secrets whose values it carries: the log says of each that it was read.
+    #[must_use]
+    pub fn values_of(&self) -> Vec<&str> {
+        match self {
+            Self::Batch(batch) => batch.values.iter().map(|value| value.path.as_str()).collect(),
+            Self::Facts(_) | Self::Page(_) | Self::Password(_) => Vec::new(),
+        }
+    }
+}
+
 /// A typed answer about one version of a secret.
 #[derive(Debug)]
 pub struct SecretAnswer {

@@ -51,6 +51,3 @@ impl Dialect for AwsSecretsManager {
         render::render(config, context, answer)
     }
 }
-
-
-
