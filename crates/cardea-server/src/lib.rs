@@ -12,6 +12,7 @@ pub mod witness; // how far the log had grown, outside the store
 mod command; // `cardea server`
 mod development; // `-dev`
 mod faults; // none on purpose
+mod fetch; // documents from outside for extensions that ask
 mod flags; // the command line
 mod hardening; // core dumps, locked memory, open files
 mod registry; // the one list of parts

@@ -3,8 +3,10 @@
 
 use crate::StartError;
 use crate::config::{Config, StorageConfig};
+use crate::fetch::Outside;
 use cardea_audit_devices::{FileDeviceKind, StdoutDeviceKind};
 use cardea_auth::approle::AppRole;
+use cardea_auth::jwt::Jwt;
 use cardea_crypto::random::Randomness;
 use cardea_databases::postgresql::PostgreSql;
 use cardea_dialects::aws_secrets_manager::AwsSecretsManager;
@@ -59,6 +61,7 @@ pub(crate) fn registry(config: &Config, rng: &Arc<dyn Randomness>) -> Registry {
     registry
         .engine(Arc::new(Erased(DatabaseEngine::new(databases(rng)))))
         .auth(Arc::new(ErasedAuth(AppRole)))
+        .auth(Arc::new(ErasedAuth(Jwt::new(Arc::new(Outside::default())))))
         .device(Arc::new(FileDeviceKind::new(config.forbidden_directories())))
         .device(Arc::new(StdoutDeviceKind))
 }
