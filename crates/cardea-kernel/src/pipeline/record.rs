@@ -13,6 +13,7 @@ use bytes::Bytes;
 use cardea_audit::record as log;
 use cardea_audit::{LogTime, OpenRecord};
 use cardea_model::mount::{Mount, MountClass};
+use cardea_model::request::KeyWish;
 use cardea_model::{
     Action, Body, Caller, Cause, Credential, Error, Origin, Refusal, RequestId, SecretText, Timestamp, TokenKind,
     TtlSeconds,
@@ -52,6 +53,8 @@ pub(super) struct Pending {
     pub by_path: bool,
     pub help: bool,
     pub existed: Option<bool>,
+    /// What a login shall answer with instead of a token.
+    pub wish: Option<KeyWish>,
     pub acl: Arc<Acl>,
     pub unknown: Vec<String>,
     /// The token as shown; only for an answer about the token itself.
@@ -179,6 +182,7 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
         by_path: resolved.by_path,
         help: resolved.help,
         existed,
+        wish: resolved.wish,
         acl,
         open,
         announced: false,
@@ -317,13 +321,14 @@ impl Pending {
                 wrapped_accessor: wrap.wrapped_accessor.as_ref().map(|a| accessor(&self.hasher, a)),
             }));
         }
-        let wanted = !self.facts.clear_answer.is_empty() || !self.facts.hashed_answer.is_empty();
+        let clear: &[&str] = if self.wish.is_some() { &["access_key_id"] } else { self.facts.clear_answer };
+        let wanted = !clear.is_empty() || !self.facts.hashed_answer.is_empty();
         if let (true, Body::Object(payload)) = (wanted, &content.body)
             && let Ok(serde_json::Value::Object(members)) = serde_json::from_str(payload.text())
         {
             for (name, value) in &members {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let value = if self.facts.clear_answer.contains(&name.as_str()) {
+                let value = if clear.contains(&name.as_str()) {
                     log::FieldValue::Clear(text.into())
                 } else if self.facts.hashed_answer.contains(&name.as_str()) {
                     log::FieldValue::Hashed(self.hasher.text(&text))
