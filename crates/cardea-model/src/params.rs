@@ -4,6 +4,8 @@
 //! of the system: the only place besides payloads where JSON without a type may be looked at. Error texts name a
 //! field, never its value.
 
+mod distinct; // no member twice, at any depth
+
 use crate::error::{Cause, Error};
 use crate::limit::{JSON_DEPTH_MAX, PARAMS_MAX};
 use serde::de::value::{MapDeserializer, StrDeserializer};
@@ -19,6 +21,8 @@ pub struct Params {
     captures: Vec<(&'static str, String)>,
     query: Vec<(String, String)>,
     body: Vec<(String, Box<RawValue>)>,
+    /// Why the wire's dialect would not read the body; told only to who may do what was asked.
+    refused: Option<Error>,
 }
 
 /// A typed request, and the members that it does not know.
@@ -31,7 +35,8 @@ impl Params {
     /// Reads a JSON object; an empty body is an empty object. Depth and width are bounded before anything is built.
     ///
     /// # Errors
-    /// [`Cause::Invalid`] for what is not a JSON object, for a repeated member; [`Cause::TooLarge`] beyond the bounds.
+    /// [`Cause::Invalid`] for what is not a JSON object, for a member that stands twice in one object, at any depth;
+    /// [`Cause::TooLarge`] beyond the bounds.
     pub fn from_json(body: &[u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(body).map_err(|_| Error::invalid("request body is not UTF-8"))?;
         // Go's client sends `null` where it has no body.
@@ -39,19 +44,41 @@ impl Params {
             return Ok(Self::default());
         }
         check_depth(text)?;
-        let members: Members = serde_json::from_str(text).map_err(|e| match e.to_string().contains(TOO_MANY) {
-            true => Error::new(Cause::TooLarge, "request body has too many members"),
-            false => {
-                Error::invalid("failed to parse JSON input: the body is not one JSON object with distinct members")
-            }
+        let duplicate = || Error::invalid("request body has a duplicate member");
+        let members: Members = serde_json::from_str(text).map_err(|error| match error.to_string() {
+            words if words.starts_with(TOO_MANY) => Error::new(Cause::TooLarge, "request body has too many members"),
+            words if words.starts_with(REPEATED) => duplicate(),
+            _ => Error::invalid("failed to parse JSON input: the body is not one JSON object"),
         })?;
-        Ok(Self { captures: Vec::new(), query: Vec::new(), body: members.0 })
+        let mut params = Self::default();
+        params.body = members.0;
+        match params.body.iter().any(|(_, raw)| distinct::has_duplicate(raw.get())) {
+            true => Err(duplicate()),
+            false => Ok(params),
+        }
     }
 
     /// From pairs that are texts (a query string, a form).
     #[must_use]
     pub fn from_pairs(pairs: Vec<(String, String)>) -> Self {
-        Self { captures: Vec::new(), query: pairs, body: Vec::new() }
+        let mut params = Self::default();
+        params.query = pairs;
+        params
+    }
+
+    /// Parameters that the dialect would not read, and why. Whoever binds the request says so, after its caller was found
+    /// to be allowed: permission is judged before form.
+    #[must_use]
+    pub fn refused(error: Error) -> Self {
+        let mut params = Self::default();
+        params.refused = Some(error);
+        params
+    }
+
+    /// See [`Params::refused`].
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Error> {
+        self.refused.as_ref()
     }
 
     /// Adds the parts of the path that a route captured. They win over everything else, so that no body can rename the
@@ -176,6 +203,7 @@ impl Drop for Params {
 }
 
 const TOO_MANY: &str = "too many members";
+const REPEATED: &str = "repeated member";
 
 /// The members of one object in their order; a repeated member is refused (two readers may disagree on which counts).
 struct Members(Vec<(String, Box<RawValue>)>);
@@ -195,7 +223,7 @@ impl<'de> de::Deserialize<'de> for Members {
                         return Err(de::Error::custom(TOO_MANY));
                     }
                     if out.iter().any(|(known, _)| *known == key) {
-                        return Err(de::Error::custom("repeated member"));
+                        return Err(de::Error::custom(REPEATED));
                     }
                     out.push((key, map.next_value()?));
                 }

@@ -129,3 +129,34 @@ fn bodies_are_bounded_before_they_are_built() {
     }
     assert!(Params::from_json(b"").unwrap().names().is_empty());
 }
+
+#[test]
+fn no_object_of_a_body_names_a_member_twice() {
+    for body in [
+        r#"{"hunter2":1,"hunter2":2}"#,
+        r#"{"data":{"hunter2":1,"hunter2":1}}"#,
+        r#"{"data":{"hunter2":1,"b":{},"hunte\u0072\u0032":null}}"#,
+        r#"{"a":[1,{"b":[{"hunter2":"x","c":1,"hunter2":"y"}]}]}"#,
+        r#"{"a":{"":1,"":2}}"#,
+        r#"{"a":{"b":1.5e400,"b":-0}}"#,
+    ] {
+        let error = Params::from_json(body.as_bytes()).err().unwrap_or_else(|| panic!("{body}"));
+        assert_eq!(
+            (error.cause, error.client.as_str()),
+            (crate::Cause::Invalid, "request body has a duplicate member"),
+            "{body}"
+        );
+    }
+    for body in [
+        r#"{"a":{"b":1},"c":{"b":1}}"#,
+        r#"{"a":[{"b":1},{"b":1}]}"#,
+        r#"{"a":{"a":{"a":{"A":1,"a":"\u0061"}}}}"#,
+        r#"{"data":{"n":1.10,"big":123456789012345678901234567890,"e":1e999,"t":true,"z":null,"s":"{\"a\":1,\"a\":2}"}}"#,
+        r#"{"a":"{\"b\":1,\"b\":2}"}"#,
+    ] {
+        assert!(Params::from_json(body.as_bytes()).is_ok(), "{body}");
+    }
+    let wide: String = (0..20_000).map(|n| format!("\"k{n}\":1,")).collect();
+    assert!(Params::from_json(format!("{{\"data\":{{{wide}\"z\":1}}}}").as_bytes()).is_ok());
+    assert!(Params::from_json(format!("{{\"data\":{{{wide}\"k0\":1}}}}").as_bytes()).is_err());
+}
