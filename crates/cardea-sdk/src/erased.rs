@@ -80,6 +80,14 @@ fn bind_with<E: Engine>(engine: &E, method: Method, path: &str, params: &mut Par
             continue;
         }
         let path = if folder && !found.path.is_empty() { format!("{}/", found.path) } else { found.path };
+        if let Some(error) = params.refusal() {
+            return Err(BindError { error: error.clone(), facts: Some(&route.facts), path });
+        }
+        // `a/` would be a second name of `a`, or a thing that no list shows.
+        if !folder && path.ends_with('/') {
+            let error = Error::invalid("path ends in a slash: only lists have such paths");
+            return Err(BindError { error, facts: Some(&route.facts), path });
+        }
         params.set_captures(found.captures);
         return match (route.bind)(params) {
             Ok(bound) => {

@@ -138,11 +138,13 @@ fn wrap_ttl_of(wire: &WireRequest) -> Result<Option<TtlSeconds>, Error> {
     Ok(wrap_ttl)
 }
 
+/// Another content type is refused by whoever binds the request, after its caller was judged.
 fn patch_of(wire: &WireRequest) -> Result<Params, Error> {
     if media_type(wire)?.eq_ignore_ascii_case(names::MERGE_PATCH) {
         Params::from_json(wire.body.expose())
     } else {
-        Err(Error::new(Cause::MediaType, "patch needs the content type application/merge-patch+json"))
+        let words = "patch needs the content type application/merge-patch+json";
+        Ok(Params::refused(Error::new(Cause::MediaType, words)))
     }
 }
 

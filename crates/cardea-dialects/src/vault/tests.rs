@@ -43,6 +43,9 @@ fn print(request: &Request) -> String {
     if *help {
         out.push_str(" help");
     }
+    if let Some(error) = params.refusal() {
+        write!(out, " refused:{:?}", error.cause).unwrap();
+    }
     let mut names: Vec<String> = params.names().into_iter().map(str::to_owned).collect();
     names.sort();
     for name in names {
@@ -82,8 +85,8 @@ fn requests_become_operations() {
         ("DELETE", "/v1/sys/mounts/kv/", &[], b"", "delete sys/mounts/kv/"),
         ("DELETE", "/v1/kv/a?soft=true", &[], b"{", r#"delete kv/a soft="true""#),
         ("PATCH", "/v1/kv/data/a", &[("content-type", merge)], b"{\"a\":null}", "patch kv/data/a a=null"),
-        ("PATCH", "/v1/kv/data/a", &[("content-type", b"application/json")], b"{}", "MediaType"),
-        ("PATCH", "/v1/kv/data/a", &[], b"{}", "MediaType"),
+        ("PATCH", "/v1/kv/data/a", &[("content-type", b"application/json")], b"{\"a\":1}", "patch kv/data/a refused:MediaType"),
+        ("PATCH", "/v1/kv/data/a", &[], b"{\"a\":1}", "patch kv/data/a refused:MediaType"),
         ("HEAD", "/v1/sys/health?standbyok=true", &[], b"", r#"read sys/health standbyok="true""#),
         ("HEAD", "/v1/secret/data/app", &[], b"", "Unsupported"),
         ("OPTIONS", "/v1/secret/data/app", &[], b"", "Unsupported"),
@@ -310,7 +313,7 @@ fn causes_have_the_statuses_of_vault() {
 #[test]
 fn refusals_repeat_nothing_of_the_request() {
     const MARK: &str = "canary";
-    let merge: &[u8] = b"application/canary";
+    let merge: &[u8] = b"application/merge-patch+json";
     #[rustfmt::skip]
     let table: &[(&str, &str, Headers<'_>, &[u8])] = &[
         ("canary", "/v1/a", &[], b""),
@@ -320,7 +323,7 @@ fn refusals_repeat_nothing_of_the_request() {
         ("GET", "/v1/a", &[("x-vault-token", b"canary\n")], b""),
         ("GET", "/v1/a", &[("x-vault-namespace", b"canary")], b""),
         ("GET", "/v1/a", &[("x-vault-wrap-ttl", b"canary")], b""),
-        ("PATCH", "/v1/a", &[("content-type", merge)], b"{}"),
+        ("PATCH", "/v1/a", &[("content-type", merge)], b"canary"),
         ("POST", "/v1/a", &[], b"canary"),
         ("POST", "/v1/a", &[], b"{\"canary\":1,\"canary\":2}"),
         ("POST", "/v1/canary/", &[], b"{}"),
@@ -329,6 +332,9 @@ fn refusals_repeat_nothing_of_the_request() {
         let Err(refusal) = lower(method, path, headers, body) else { panic!("{method} {path} was accepted") };
         assert!(!refusal.error.to_string().contains(MARK), "{method} {path}: {}", refusal.error);
     }
+    let refused = lower("PATCH", "/v1/a", &[("content-type", b"application/canary")], b"{\"canary\":1}").unwrap();
+    let Target::Path { params, .. } = &refused.target else { panic!("not a path") };
+    assert!(!params.refusal().unwrap().to_string().contains(MARK) && params.names().is_empty());
 }
 
 fn arbitrary_headers() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
@@ -369,7 +375,7 @@ fn encode_all(path: &str) -> String {
 fn path_of(request: &Request) -> String {
     match &request.target {
         Target::Path { path, .. } => path.as_str().to_owned(),
-        Target::Secret { .. } | Target::Key { .. } => String::new(),
+        _ => String::new(),
     }
 }
 

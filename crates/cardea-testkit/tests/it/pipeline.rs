@@ -290,3 +290,53 @@ async fn requests_that_are_not_canonical_are_refused_before_anything_else() {
     let refused = server.call("POST", "secret/data/app/db").token(server.root()).body(&deep).send().await;
     assert!((400..500).contains(&refused.status), "{}", refused.status);
 }
+
+/// `secret/data/a/` was answered as if it were deleted, and nothing was.
+#[tokio::test]
+async fn a_secret_with_a_slash_behind_its_name_is_refused_and_nothing_is_done() {
+    let server = server().await;
+    let root = server.root();
+    for path in ["secret/data/app/db/", "secret/metadata/app/db/", "secret/data/app/", "secret/subkeys/app/db/"] {
+        let reads = server.get(path, root).await.expect(400);
+        assert!(reads.errors().contains("ends in a slash"), "{path}: {}", reads.errors());
+    }
+    for path in ["secret/data/app/db/", "secret/metadata/app/db/", "secret/data/app/"] {
+        assert!(server.delete(path, root).await.expect(400).errors().contains("ends in a slash"), "{path}");
+        server.post(path, root, json!({ "data": { "a": 1 } })).await.expect(400);
+        server.patch(path, root, json!({ "data": { "a": 1 } })).await.expect(400);
+    }
+    let kept = server.get("secret/data/app/db", root).await.ok();
+    assert_eq!(kept.at("/data/metadata/version"), &json!(1), "something was done");
+    assert_eq!(server.list("secret/metadata/app/", root).await.ok().at("/data/keys"), &json!(["db"]));
+    assert_eq!(server.list("secret/metadata/app", root).await.ok().at("/data/keys"), &json!(["db"]));
+    server.get("secret/data/app/db/", "hvs.unknown").await.expect(403);
+    server.delete("secret/data/other/", &server.token(&["reader"]).await).await.expect(403);
+}
+
+#[tokio::test]
+async fn permission_is_judged_before_the_form_of_a_patch() {
+    let server = server().await;
+    let reader = server.token(&["reader"]).await;
+    let patch = async |token: &str| {
+        server.call("PATCH", "secret/data/app/db").token(token).body("{\"data\":{\"CANARYform\":1}}").send().await
+    };
+    patch(&reader).await.expect(403);
+    patch("hvs.unknown").await.expect(403);
+    patch("").await.expect(403);
+    let root = server.root().to_owned();
+    patch(&root).await.expect(415);
+    let record = server.last_record().await;
+    assert!(!record.is_denied() && record.decision.is_some_and(|decision| decision.allowed));
+    let kept = server.get("secret/data/app/db", &root).await.ok();
+    assert_eq!(kept.at("/data/metadata/version"), &json!(1));
+    assert!(server.log_shows(&["CANARYform"]).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_secret_with_a_duplicate_member_is_not_stored() {
+    let server = server().await;
+    let body = "{\"data\":{\"CANARYname\":\"CANARYone\",\"deep\":[{\"CANARYname\":1,\"CANARYname\":2}]}}";
+    let refused = server.call("POST", "secret/data/app/db").token(server.root()).body(body).send().await.expect(400);
+    assert!(refused.errors().contains("duplicate member") && !refused.errors().contains("CANARY"));
+    assert_eq!(server.get("secret/data/app/db", server.root()).await.ok().at("/data/metadata/version"), &json!(1));
+}

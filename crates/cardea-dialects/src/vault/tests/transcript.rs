@@ -201,6 +201,7 @@ fn cause_of(name: &str) -> Cause {
         "unsupported" => Cause::Unsupported,
         "invalid" => Cause::Invalid,
         "conflict" => Cause::Conflict,
+        "media_type" => Cause::MediaType,
         "sealed" => Cause::Sealed,
         "unavailable" => Cause::Unavailable,
         "rate_limited" => Cause::RateLimited,
