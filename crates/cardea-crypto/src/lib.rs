@@ -12,7 +12,6 @@ pub mod random;
 pub mod scram;
 pub mod shamir;
 pub mod signature;
-pub mod verification;
 
 mod fault;
 mod gcm;

@@ -7,7 +7,7 @@ use crate::jwt::claims::Claim;
 use crate::jwt::der;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use cardea_crypto::verification::{self, Scheme};
+use cardea_crypto::keys::{HashAlgorithm, KeyAlgorithm, SigningScheme, ToSign, verify_external};
 use cardea_model::Error;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -66,18 +66,20 @@ impl Algorithm {
 }
 
 impl Algorithm {
-    fn scheme(self) -> Scheme {
+    /// What the cipher library is told. Of an RSA key the algorithm names the family; its size was checked when it came in.
+    fn scheme(self) -> (KeyAlgorithm, SigningScheme) {
+        use HashAlgorithm::{Sha256, Sha384, Sha512};
         match self {
-            Self::Rs256 => Scheme::RsaPkcs1Sha256,
-            Self::Rs384 => Scheme::RsaPkcs1Sha384,
-            Self::Rs512 => Scheme::RsaPkcs1Sha512,
-            Self::Ps256 => Scheme::RsaPssSha256,
-            Self::Ps384 => Scheme::RsaPssSha384,
-            Self::Ps512 => Scheme::RsaPssSha512,
-            Self::Es256 => Scheme::EcdsaP256Sha256,
-            Self::Es384 => Scheme::EcdsaP384Sha384,
-            Self::Es512 => Scheme::EcdsaP521Sha512,
-            Self::EdDsa => Scheme::Ed25519,
+            Self::Rs256 => (KeyAlgorithm::Rsa2048, SigningScheme::RsaPkcs1(Sha256)),
+            Self::Rs384 => (KeyAlgorithm::Rsa2048, SigningScheme::RsaPkcs1(Sha384)),
+            Self::Rs512 => (KeyAlgorithm::Rsa2048, SigningScheme::RsaPkcs1(Sha512)),
+            Self::Ps256 => (KeyAlgorithm::Rsa2048, SigningScheme::RsaPss(Sha256)),
+            Self::Ps384 => (KeyAlgorithm::Rsa2048, SigningScheme::RsaPss(Sha384)),
+            Self::Ps512 => (KeyAlgorithm::Rsa2048, SigningScheme::RsaPss(Sha512)),
+            Self::Es256 => (KeyAlgorithm::EcP256, SigningScheme::EcdsaFixed(Sha256)),
+            Self::Es384 => (KeyAlgorithm::EcP384, SigningScheme::EcdsaFixed(Sha384)),
+            Self::Es512 => (KeyAlgorithm::EcP521, SigningScheme::EcdsaFixed(Sha512)),
+            Self::EdDsa => (KeyAlgorithm::Ed25519, SigningScheme::Ed25519),
         }
     }
 }
@@ -160,7 +162,8 @@ impl PublicKey {
             return false;
         }
         let Ok(info) = STANDARD.decode(&self.info) else { return false };
-        verification::verify(algorithm.scheme(), &info, message, signature)
+        let (key, scheme) = algorithm.scheme();
+        verify_external(key, &info, scheme, ToSign::Message(message), signature).unwrap_or(false)
     }
 }
 
