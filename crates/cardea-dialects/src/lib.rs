@@ -7,4 +7,5 @@
 
 pub mod aws; // what the AWS-shaped dialects share: signatures, spellings of instants
 pub mod aws_secrets_manager; // AWS Secrets Manager: operations on the secrets of one mount
+pub mod aws_sts; // AWS STS: who asks, and keys for tokens of clusters and CI systems
 pub mod vault; // HashiCorp Vault and OpenBao: paths, tokens and the envelope

@@ -10,6 +10,7 @@ use cardea_auth::jwt::Jwt;
 use cardea_crypto::random::Randomness;
 use cardea_databases::postgresql::PostgreSql;
 use cardea_dialects::aws_secrets_manager::AwsSecretsManager;
+use cardea_dialects::aws_sts::AwsSts;
 use cardea_dialects::vault::Vault;
 use cardea_engines::database::DatabaseEngine;
 use cardea_kernel::registry::Registry;
@@ -37,6 +38,7 @@ pub(crate) struct Spoken {
 fn optional_dialects() -> Vec<Box<dyn Dialect>> {
     vec![
         Box::new(AwsSecretsManager), //
+        Box::new(AwsSts),
     ]
 }
 

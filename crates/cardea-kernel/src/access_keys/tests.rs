@@ -8,7 +8,8 @@ fn list(names: &[&str]) -> Vec<String> {
 
 #[test]
 fn a_key_has_what_it_names_of_what_its_owner_has() {
-    let cases: [(&[&str], bool, Option<&[&str]>, &[&str]); 9] = [
+    type Names<'a> = &'a [&'a str];
+    let cases: [(Names<'_>, bool, Option<Names<'_>>, Names<'_>); 9] = [
         (&["a", "b"], false, None, &["a", "b"]),
         (&["a", "b"], false, Some(&["b"]), &["b"]),
         (&["a"], false, Some(&["a", "b"]), &["a"]),

@@ -1,6 +1,7 @@
 //! The registry: every command is one row. Adding one is a file with its rows and a line in [`all`]. It must never hold what
 //! a command does.
 
+mod access_key;
 mod audit;
 mod audit_proof;
 mod auth;
@@ -80,7 +81,8 @@ fn server_program(words: Vec<String>) -> ExitCode {
 }
 
 fn all() -> impl Iterator<Item = &'static Command> {
-    let files: [&[Command]; 20] = [
+    let files: [&[Command]; 21] = [
+        access_key::COMMANDS,
         audit::COMMANDS,
         audit_proof::COMMANDS,
         auth::COMMANDS,

@@ -24,6 +24,8 @@ pub enum Format {
     Pretty,
     /// The body as it came.
     Raw,
+    /// Lines `NAME=value`, for answers that programs read from their environment.
+    Env,
 }
 
 impl Format {
@@ -34,6 +36,7 @@ impl Format {
             "yaml" | "yml" => Some(Self::Yaml),
             "pretty" => Some(Self::Pretty),
             "raw" => Some(Self::Raw),
+            "env" => Some(Self::Env),
             _ => None,
         }
     }
@@ -62,6 +65,9 @@ pub fn complain(text: &str) {
 pub fn value(format: Format, value: &Value) -> Result<(), Failure> {
     match format {
         Format::Raw => Err(Failure::usage("This command does not support the -format=raw option; only read does.")),
+        Format::Env => {
+            Err(Failure::usage("This command does not support the -format=env option; only access-key create does."))
+        }
         Format::Yaml => line(yaml::text(value).trim_end()),
         Format::Table | Format::Json | Format::Pretty => {
             let text = serde_json::to_string_pretty(value);

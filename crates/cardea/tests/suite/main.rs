@@ -5,6 +5,7 @@
 #[path = "../../../cardea-client/tests/suite/fake.rs"]
 mod fake;
 
+mod access_keys;
 mod basics;
 mod environment;
 mod kv;
