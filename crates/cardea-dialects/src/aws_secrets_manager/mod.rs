@@ -51,3 +51,6 @@ impl Dialect for AwsSecretsManager {
         render::render(config, context, answer)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Runs `transcripts/*.txt`: what real clients sent, what it is lowered to, and how answers look to them. Lines by their first
+//! character: `#` a remark · `>` operation and body · `=` the operation of the core · `~` what the core answers (see
+//! [`answer`]) · `<` status and body. An empty line ends an exchange; one without `=` is refused by `lower`.
+
+use super::{AwsSecretsManager, parse, wire};
+use cardea_model::mount::MountClass;
+use cardea_model::operation::{ManySecrets, SecretAct, SecretRef};
+use cardea_model::secret::{
+    ContentForm, Deletion, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretFault, SecretPage,
+    SecretReport, SecretSettings, SecretValue, Version, VersionState,
+};
+use cardea_model::{
+    Answer, Body, Envelope, Error, Payload, Refusal, RequestId, SecretOp, SecretText, Target, Timestamp,
+};
+use cardea_sdk::dialect::{Dialect, DialectConfig, RenderContext};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+#[test]
+fn transcripts_hold() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws_secrets_manager/transcripts");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for block in text.split("\n\n").filter(|block| block.lines().any(|line| line.starts_with('>'))) {
+            run(block, &format!("{}:\n{block}", path.file_name().unwrap().to_string_lossy()));
+            count += 1;
+        }
+    }
+    assert!(count > 25, "only {count} exchanges were found");
+}
+
+fn run(block: &str, place: &str) {
+    let line = |mark: char| block.lines().find_map(|line| line.strip_prefix(mark)).map(str::trim);
+    let (operation, body) = line('>').unwrap().split_once(' ').unwrap();
+    let config = DialectConfig::default();
+    let (context, answer) = match AwsSecretsManager.lower(&config, wire(operation, body)) {
+        Ok(lowered) => {
+            let Target::Secret { mount, op } = &lowered.request.target else { panic!("{place}") };
+            assert_eq!(mount, "secret/");
+            assert_eq!(Some(print(op).as_str()), line('='), "{place}");
+            (lowered.context, self::answer(line('~').expect(place)))
+        }
+        Err(refusal) => {
+            assert_eq!(line('='), None, "refused: {:?} in {place}", refusal.error);
+            (RenderContext::default(), Err(refusal))
+        }
+    };
+    let response = AwsSecretsManager.render(&config, &context, answer);
+    let (status, expected) = line('<').unwrap().split_once(' ').unwrap();
+    assert_eq!(response.status.to_string(), status, "{place}");
+    let expected: Value = serde_json::from_str(expected).expect(place);
+    let mut found = parse(&response);
+    if let Some(token) = found.get_mut("NextToken") {
+        *token = "*".into();
+    }
+    assert_eq!(found, expected, "{place}");
+}
+
+fn named(secret: &SecretRef) -> String {
+    match &secret.short_id {
+        Some(short_id) => format!("{}#{short_id}", secret.path),
+        None => secret.path.to_string(),
+    }
+}
+
+fn shown(value: &SecretValue) -> String {
+    format!("{:?} {}", value.content, value.payload.text())
+}
+
+fn print(op: &SecretOp) -> String {
+    match op {
+        SecretOp::One { secret, act } => {
+            let act = match act {
+                SecretAct::Read { version } => format!("read {version:?}"),
+                SecretAct::Describe => "describe".to_owned(),
+                SecretAct::Create(new) => {
+                    let value = new.value.as_ref().map_or("nothing".to_owned(), shown);
+                    format!(
+                        "create {value} as {} {:?} {:?} {:?}",
+                        new.version_id, new.description, new.key_id, new.tags
+                    )
+                }
+                SecretAct::Put(new) => format!("put {} as {} at {:?}", shown(&new.value), new.version_id, new.stages),
+                SecretAct::Update(change) => {
+                    let value = change.value.as_ref().map_or("nothing".to_owned(), shown);
+                    format!("update {value} as {} {:?} {:?}", change.version_id, change.description, change.key_id)
+                }
+                SecretAct::MoveStage { stage, from, to } => format!("move {stage} {from:?} {to:?}"),
+                SecretAct::Delete { recovery_s } => format!("delete {recovery_s:?}"),
+                SecretAct::Restore => "restore".to_owned(),
+                SecretAct::Tag { set, remove } => format!("tag {set:?} {remove:?}"),
+            };
+            format!("{}: {act}", named(secret))
+        }
+        SecretOp::List(query) => format!("list {query:?}"),
+        SecretOp::ReadMany(ManySecrets::Named(many)) => {
+            let many: Vec<String> = many.iter().map(|(_, secret)| named(secret)).collect();
+            format!("many {}", many.join(" "))
+        }
+        SecretOp::ReadMany(ManySecrets::Matching(query)) => format!("matching {query:?}"),
+        SecretOp::Password(wish) => format!("password {wish:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+const FIRST: &str = "aaaaaaaa-1111-4111-8111-111111111111";
+const SECOND: &str = "bbbbbbbb-2222-4222-8222-222222222222";
+const THIRD: &str = "cccccccc-3333-4333-8333-333333333333";
+
+/// A secret with three versions: a deprecated one, the previous one and the current one.
+fn secret(path: &str, deleted: bool) -> Secret {
+    let version = |number: u64, id: &str| Version {
+        number,
+        id: id.to_owned(),
+        created: Timestamp(1_700_000_000_000 + number * 1_500),
+        creator: String::new(),
+        state: VersionState::Enabled,
+        deletion: None,
+        content: ContentForm::Object,
+    };
+    let deletion = Deletion { at: Timestamp(1_700_000_100_000), purge_at: Timestamp(1_700_604_900_000) };
+    Secret {
+        id: "00000000-0000-4000-8000-000000000001".to_owned(),
+        path: path.to_owned(),
+        created: Timestamp(1_700_000_000_000),
+        updated: Timestamp(1_700_000_004_500),
+        current: 3,
+        newest: 0,
+        oldest: 1,
+        metadata: BTreeMap::from([("team".to_owned(), "payments".to_owned())]),
+        description: "the database".to_owned(),
+        key_id: None,
+        staged: true,
+        settings: SecretSettings::default(),
+        stages: BTreeMap::from([("AWSCURRENT".to_owned(), 3), ("AWSPREVIOUS".to_owned(), 2)]),
+        tokens: BTreeMap::new(),
+        deleted: deleted.then_some(deletion),
+        versions: vec![version(1, FIRST), version(2, SECOND), version(3, THIRD)],
+    }
+}
+
+fn value(path: &str, content: ContentForm, payload: Option<&str>) -> SecretAnswer {
+    let secret = secret(path, false);
+    let mut version = secret.version(3).unwrap().clone();
+    version.content = content;
+    SecretAnswer {
+        secret_id: secret.id,
+        path: secret.path,
+        version,
+        stages: vec!["AWSCURRENT".to_owned()],
+        metadata: BTreeMap::new(),
+        payload: payload.map(|text| Payload::parse(text.to_owned()).unwrap()),
+    }
+}
+
+/// `object|text|bytes <json>`: a value · `gone`: a version without one · `facts [n]`, `deleted`: facts, with the version that
+/// a change made · `page [more]`, `batch`, `password <text>` · `denied`, `absent`, `fault <name>`, `invalid <words>`.
+fn answer(fact: &str) -> Result<Answer, Refusal> {
+    let (word, rest) = fact.split_once(' ').unwrap_or((fact, ""));
+    let facts = |deleted, version| {
+        Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts {
+            secret: secret("prod/db", deleted),
+            version,
+        }))))
+    };
+    let body = match word {
+        "object" => Body::Secret(Box::new(value("prod/db", ContentForm::Object, Some(rest)))),
+        "text" => Body::Secret(Box::new(value("prod/db", ContentForm::Text, Some(rest)))),
+        "bytes" => Body::Secret(Box::new(value("prod/db", ContentForm::Bytes, Some(rest)))),
+        "gone" => Body::Secret(Box::new(value("prod/db", ContentForm::Object, None))),
+        "facts" => facts(false, rest.parse().ok()),
+        "deleted" => facts(true, None),
+        "page" => {
+            let next = (rest == "more").then(|| SecretCursor { after: "%/b".to_owned(), skip: 1, at_ms: 0 });
+            let secrets = vec![secret("prod/db", false), secret("not shown", false), secret("%/b", false)];
+            Body::Secrets(Box::new(SecretReport::Page(SecretPage { secrets, next })))
+        }
+        "batch" => Body::Secrets(Box::new(SecretReport::Batch(SecretBatch {
+            values: vec![value("prod/db", ContentForm::Text, Some("\"x\""))],
+            refused: vec![
+                ("shut".to_owned(), Error::denied()),
+                ("none".to_owned(), Error::not_found()),
+                ("gone".to_owned(), SecretFault::MarkedForDeletion.into()),
+            ],
+            next: None,
+        }))),
+        "password" => Body::Secrets(Box::new(SecretReport::Password(SecretText::new(rest.to_owned())))),
+        "denied" => return Err(Error::denied().into()),
+        "absent" => return Err(Error::not_found().into()),
+        "invalid" => return Err(Error::invalid(rest).into()),
+        "fault" => {
+            let fault = match rest {
+                "Exists" => SecretFault::Exists,
+                "MarkedForDeletion" => SecretFault::MarkedForDeletion,
+                "NoVersion" => SecretFault::NoVersion,
+                "StageNotOnVersion" => SecretFault::StageNotOnVersion,
+                other => panic!("{other}"),
+            };
+            return Err(Error::from(fault).into());
+        }
+        other => panic!("{other}"),
+    };
+    Ok(Answer {
+        request_id: RequestId("id".to_owned()),
+        envelope: Envelope::Standard,
+        body,
+        status: None,
+        lease: None,
+        auth: None,
+        wrap: None,
+        warnings: Vec::new(),
+        mount_kind: "kv".to_owned(),
+        mount_class: MountClass::Secret,
+    })
+}
