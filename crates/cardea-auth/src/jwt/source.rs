@@ -89,7 +89,13 @@ impl KeySets {
         if serves(&kept.sets(), &sources, wanted, now) {
             return Ok(());
         }
-        let fetching = kept.fetching.lock().await;
+        let holds = kept.sets().iter().any(|set| set.is_usable(now) && set.has(wanted));
+        let fetching = match kept.fetching.try_lock() {
+            Ok(fetching) => fetching,
+            // Whoever has a key that is merely old does not wait for an issuer that is slow.
+            Err(_) if holds => return Ok(()),
+            Err(_) => kept.fetching.lock().await,
+        };
         // Somebody may have fetched meanwhile.
         if serves(&kept.sets(), &sources, wanted, now) {
             return Ok(());

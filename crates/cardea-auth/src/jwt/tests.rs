@@ -19,6 +19,7 @@ use cardea_sdk::erased::ErasedAuth;
 use cardea_sdk::{Access, Fetch, FetchError, Identification, pattern};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The second at which every world begins.
@@ -29,6 +30,8 @@ const NOW_S: i64 = 1_700_000_000;
 struct Outside {
     documents: Mutex<BTreeMap<String, Result<String, String>>>,
     asked: Mutex<Vec<String>>,
+    /// Whether nothing is answered any more.
+    hangs: AtomicBool,
 }
 
 impl Outside {
@@ -49,6 +52,9 @@ impl Fetch for Outside {
     async fn get(&self, address: &str, _ca_pem: &str) -> Result<Vec<u8>, FetchError> {
         self.asked.lock().unwrap().push(address.to_owned());
         tokio::task::yield_now().await;
+        if self.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         match self.documents.lock().unwrap().get(address) {
             Some(Ok(document)) => Ok(document.clone().into_bytes()),
             Some(Err(why)) => Err(FetchError::new(why.clone())),

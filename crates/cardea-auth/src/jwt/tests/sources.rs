@@ -8,6 +8,7 @@ use cardea_model::{Cause, Method};
 use cardea_sdk::erased::ErasedAuth;
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 const KEYS: &str = "https://issuer.test/keys";
 
@@ -92,6 +93,25 @@ async fn logins_at_once_share_one_fetch() {
     for who in [a, b, c] {
         who.unwrap();
     }
+    assert_eq!(outside.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_slow_issuer_holds_up_one_login_and_not_those_behind_it() {
+    let issuer = Issuer::new("k");
+    let (mut world, outside) = by_address(&issuer).await;
+    login(&world, "web", &signed(&issuer, &world)).await.unwrap();
+    world.pass_s(FRESH_S);
+    outside.asked();
+    outside.hangs.store(true, Ordering::Relaxed);
+    let token = signed(&issuer, &world);
+    tokio::select! {
+        biased;
+        _ = login(&world, "web", &token) => panic!("nobody answered it"),
+        who = async { tokio::task::yield_now().await; login(&world, "web", &token).await } => drop(who.unwrap()),
+    }
+    // The one who gave up waiting leaves nothing locked.
+    login(&world, "web", &token).await.unwrap();
     assert_eq!(outside.asked(), 1);
 }
 
