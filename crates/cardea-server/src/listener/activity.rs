@@ -1,5 +1,5 @@
-//! What a connection is doing and since when, kept in a few atomics; and the one judgement that ends a connection whose
-//! other side is slow on purpose. It must never end one whose request is being worked on.
+//! What a connection is doing and since when, kept in a few atomics; and the judgements that end a connection whose other
+//! side is slow on purpose, or that has to make room. They must never end one whose request is being worked on.
 
 use crate::config::ListenerConfig;
 use std::io;
@@ -9,11 +9,17 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 
 /// The clockwork of one connection. Times are milliseconds since it began, plus one; zero means "not now".
 pub(super) struct Activity {
     began: Instant,
     in_flight: AtomicU32,
+    /// Those in flight whose bodies are still on their way.
+    reading: AtomicU32,
+    /// Whether a request with a credential was answered here and not refused.
+    known: AtomicBool,
+    make_room: Notify,
     served: AtomicBool,
     http2: AtomicBool,
     idle_since: AtomicU64,
@@ -46,6 +52,9 @@ impl Activity {
         Arc::new(Self {
             began: Instant::now(),
             in_flight: AtomicU32::new(0),
+            reading: AtomicU32::new(0),
+            known: AtomicBool::new(false),
+            make_room: Notify::new(),
             served: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             idle_since: AtomicU64::new(1),
@@ -90,6 +99,44 @@ impl Activity {
         past(self.idle_since.load(Ordering::Acquire), patience.idle).then_some("idle")
     }
 
+    /// A body is on its way until the guard is dropped.
+    pub(super) fn body(self: &Arc<Self>) -> Reading {
+        self.reading.fetch_add(1, Ordering::AcqRel);
+        Reading(self.clone())
+    }
+
+    /// The other side has shown a credential that was of use.
+    pub(super) fn is_known(&self) {
+        self.known.store(true, Ordering::Release);
+    }
+
+    /// Whether it may be closed for another connection of its source: a stranger for whose request the server waits, or
+    /// anybody who has asked for nothing for as long as [`Activity::IDLE_ENOUGH`].
+    pub(super) fn may_make_room(&self) -> bool {
+        if self.in_flight.load(Ordering::Acquire) > self.reading.load(Ordering::Acquire) {
+            return false;
+        }
+        if !self.known.load(Ordering::Acquire) {
+            return true;
+        }
+        let asks = self.in_flight.load(Ordering::Acquire) > 0 || self.head_since.load(Ordering::Acquire) != 0;
+        let idle_ms = self.now().saturating_sub(self.idle_since.load(Ordering::Acquire));
+        !asks && Duration::from_millis(idle_ms) >= Self::IDLE_ENOUGH
+    }
+
+    /// Idle for so long, a connection gives way to one of the same source that is wanted now: its client opens another.
+    const IDLE_ENOUGH: Duration = Duration::from_secs(10);
+
+    /// Asks the connection to end at once.
+    pub(super) fn make_room(&self) {
+        self.make_room.notify_one();
+    }
+
+    /// Returns once the connection is asked to end.
+    pub(super) async fn asked_to_end(&self) {
+        self.make_room.notified().await;
+    }
+
     fn has_read(&self) {
         if self.head_since.load(Ordering::Relaxed) == 0 && self.in_flight.load(Ordering::Relaxed) == 0 {
             self.head_since.store(self.now(), Ordering::Release);
@@ -116,6 +163,15 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.idle_since.store(self.0.now(), Ordering::Release);
         self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A body on its way.
+pub(super) struct Reading(Arc<Activity>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.reading.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -171,17 +171,21 @@ async fn accept(
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let is_proxy = bound.config.forwarded.as_ref();
         let is_proxy = is_proxy.is_some_and(|rules| rules.authorized.iter().any(|net| net.contains(peer.ip())));
+        let activity = Activity::begin();
         // A proxy brings many clients.
-        let seat = if is_proxy { None } else { Some(sources.take(peer.ip())) };
+        let seat = if is_proxy { None } else { Some(sources.take(peer.ip(), activity.clone())) };
         if matches!(seat, Some(None)) {
-            tracing::debug!("a source has too many connections");
             continue;
         }
-        let caller = Caller { peer, config: bound.config.clone(), tls: bound.tls.clone(), shared: shared.clone() };
+        let (config, tls, shared) = (bound.config.clone(), bound.tls.clone(), shared.clone());
+        let caller = Caller { peer, config, tls, shared, activity: activity.clone() };
         let (stopped, alive) = (stopped.clone(), alive.clone());
         tokio::spawn(async move {
             let _held = (slot, seat, alive);
-            caller.attend(stream, stopped).await;
+            tokio::select! {
+                () = caller.attend(stream, stopped) => {}
+                () = activity.asked_to_end() => tracing::debug!("a connection made room for another of its source"),
+            }
         });
     }
 }
@@ -197,6 +201,7 @@ struct Caller {
     config: Arc<ListenerConfig>,
     tls: Option<Arc<Tls>>,
     shared: Arc<Shared>,
+    activity: Arc<Activity>,
 }
 
 impl Caller {
@@ -226,7 +231,7 @@ impl Caller {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let patience = Patience::of(&self.config);
-        let activity = Activity::begin();
+        let activity = self.activity;
         let connection = Arc::new(Connection {
             shared: self.shared,
             config: self.config,

@@ -134,10 +134,12 @@ async fn exchange(connection: &Connection, request: Request<Incoming>) -> Exchan
     } else {
         connection.config.body_bytes_max.min(BODY_BYTES_STRANGER_MAX)
     };
+    let reading = connection.activity.body();
     let Read { bytes, share } = match shared.bodies.read(body, bytes_max, connection.config.body_timeout).await {
         Ok(read) => read,
         Err(error) => return refuse(error),
     };
+    drop(reading);
     wire.body = bytes;
     // HTTP/2 names the host in a pseudo-header; signatures are over it all the same.
     if let (false, Some(authority)) = (head.headers.contains_key(HOST), head.uri.authority()) {
@@ -160,6 +162,9 @@ async fn exchange(connection: &Connection, request: Request<Incoming>) -> Exchan
         Ok(answered) => answered,
         Err(_) => Err(Refusal::from(Error::unavailable("the request took too long; it may still take effect"))),
     };
+    if shows_credential && answered.is_ok() {
+        connection.activity.is_known();
+    }
     into_http(dialect.render(config, &lowered.context, answered)).into()
 }
 

@@ -1,38 +1,63 @@
-//! Where requests come from: the count of connections a source, and the address that a trusted proxy names.
+//! Where requests come from: the connections of a source, and the address that a trusted proxy names.
 //!
 //! It must never believe `X-Forwarded-For` of anybody whom the owner did not name.
 
+use super::activity::Activity;
 use crate::config::Forwarded;
 use cardea_model::Error;
 use hyper::HeaderMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Longest chain of proxies that is read.
 const CHAIN_MAX: usize = 64;
 
-/// Counts of connections by source.
+/// How often a source that has all it may have is worth a line in the log.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// Connections by source.
 pub(super) struct Sources {
     per_source_max: usize,
-    counts: Mutex<HashMap<IpAddr, usize>>,
+    seats: Mutex<Seats>,
+}
+
+#[derive(Default)]
+struct Seats {
+    /// By age: a later connection has a higher number.
+    taken: HashMap<IpAddr, BTreeMap<u64, Arc<Activity>>>,
+    next: u64,
+    warned: Option<Instant>,
 }
 
 impl Sources {
     pub(super) fn new(per_source_max: usize) -> Arc<Self> {
-        Arc::new(Self { per_source_max, counts: Mutex::new(HashMap::new()) })
+        Arc::new(Self { per_source_max, seats: Mutex::new(Seats::default()) })
     }
 
-    /// A place for one more connection of this source, if it has one left.
-    pub(super) fn take(self: &Arc<Self>, source: IpAddr) -> Option<Seat> {
+    /// A place for one more connection of this source. One that has none left loses its oldest connection for whose
+    /// request the server only waits; `None` if each of them is of use to somebody.
+    pub(super) fn take(self: &Arc<Self>, source: IpAddr, activity: Arc<Activity>) -> Option<Seat> {
         let source = network(source);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(source).or_insert(0);
-        if *count >= self.per_source_max {
-            return None;
+        let mut guard = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let seats = &mut *guard;
+        let of_source = seats.taken.entry(source).or_default();
+        if of_source.len() >= self.per_source_max {
+            let oldest = of_source.iter().find(|(_, held)| held.may_make_room()).map(|(number, _)| *number);
+            let left = oldest.and_then(|number| of_source.remove(&number));
+            let now = Instant::now();
+            if seats.warned.is_none_or(|before| now.duration_since(before) >= WARN_EVERY) {
+                seats.warned = Some(now);
+                let (limit, made_room) = (self.per_source_max, left.is_some());
+                tracing::warn!(%source, limit, made_room, "a source has as many connections as it may");
+            }
+            left?.make_room();
         }
-        *count += 1;
-        Some(Seat { sources: self.clone(), source })
+        let number = seats.next;
+        seats.next += 1;
+        of_source.insert(number, activity);
+        Some(Seat { sources: self.clone(), source, number })
     }
 }
 
@@ -40,15 +65,16 @@ impl Sources {
 pub(super) struct Seat {
     sources: Arc<Sources>,
     source: IpAddr,
+    number: u64,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut counts = self.sources.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.source);
+        let mut seats = self.sources.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_source) = seats.taken.get_mut(&self.source) {
+            of_source.remove(&self.number);
+            if of_source.is_empty() {
+                seats.taken.remove(&self.source);
             }
         }
     }

@@ -179,24 +179,81 @@ fn a_reader_who_does_not_take_its_answer_is_overdue() {
     drop(busy);
 }
 
+/// Holds a connection on which something was asked and answered.
+fn held(address: SocketAddr, headers: &str) -> std::net::TcpStream {
+    let mut stream = connect(address);
+    stream.write_all(format!("GET {HEALTH} HTTP/1.1\r\nhost: a\r\n{headers}\r\n").as_bytes()).unwrap();
+    let mut seen = [0; 12];
+    std::io::Read::read_exact(&mut stream, &mut seen).unwrap();
+    stream
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_source_cannot_take_all_connections() {
     let running = server(|listener| listener.connections_per_source_max = 2).await;
     let address = running.addresses[0];
-    let held: Vec<_> = (0..2)
-        .map(|_| {
-            let mut stream = connect(address);
-            stream.write_all(b"GET /v1/sys/health HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
-            let mut seen = [0; 12];
-            std::io::Read::read_exact(&mut stream, &mut seen).unwrap();
-            stream
-        })
-        .collect();
+    let held = [held(address, "x-vault-token: t\r\n"), held(address, "x-vault-token: t\r\n")];
     assert_eq!(raw(address, b"GET /v1/sys/health HTTP/1.1\r\nhost: a\r\n\r\n").await, "");
     drop(held);
     let deadline = Instant::now() + Duration::from_secs(5);
     while raw(address, b"GET /v1/sys/health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.is_empty() {
         assert!(Instant::now() < deadline, "places are given back");
+    }
+}
+
+/// Slow bodies of a stranger once locked out everybody else behind the same address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_full_of_strangers_who_wait_has_room_for_one_more() {
+    let running = server(|listener| listener.connections_per_source_max = 4).await;
+    let address = running.addresses[0];
+    let mut slow = [
+        "PUT /v1/sys/unseal HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n{",
+        "PUT /v1/sys/unseal HTTP/1.1\r\nx-vault-token: guessed\r\ncontent-length: 10\r\n\r\n{",
+        "GET /v1/sys/he",
+        "",
+    ]
+    .map(|bytes| {
+        let mut stream = connect(address);
+        stream.write_all(bytes.as_bytes()).unwrap();
+        stream
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut fillers = Vec::new();
+    for stream in &mut slow {
+        assert_eq!(ask(address, "GET", HEALTH, &[], "").await.status, 501, "a new connection gets in");
+        let mut stream = stream.try_clone().unwrap();
+        // Each of ours takes the place of the oldest, and leaves it when it is answered: refill it.
+        let seen = tokio::task::spawn_blocking(move || rest(&mut stream)).await.unwrap();
+        assert_eq!(seen, "", "the oldest was closed");
+        fillers.push(connect(address));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A body with two ends: this side takes the chunks, and answers nothing that comes behind them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_body_with_two_ends_is_never_a_request() {
+    let running = server(|_| {}).await;
+    let address = running.addresses[0];
+    let ends = ["content-length: 5\r\ntransfer-encoding: chunked", "transfer-encoding: chunked\r\ncontent-length: 5"];
+    for ends in ends {
+        let smuggled = format!(
+            "POST /v1/sys/unseal HTTP/1.1\r\nhost: a\r\n{ends}\r\n\r\n0\r\n\r\nGET {HEALTH} HTTP/1.1\r\nhost: a\r\n\r\n"
+        );
+        let seen = raw(address, smuggled.as_bytes()).await;
+        assert_eq!(seen.matches("HTTP/1.1 ").count(), 1, "{seen}");
+        assert!(seen.starts_with("HTTP/1.1 400") && !seen.contains("initialized"), "{seen}");
+        assert!(seen.to_ascii_lowercase().contains("connection: close"), "{seen}");
+    }
+    for ends in [
+        "transfer-encoding: gzip",
+        "transfer-encoding: chunked, identity",
+        "content-length: +5",
+        "content-length: 5, 6",
+    ] {
+        let seen =
+            raw(address, format!("POST {HEALTH} HTTP/1.1\r\nhost: a\r\n{ends}\r\n\r\n0\r\n\r\n").as_bytes()).await;
+        assert!(seen.starts_with("HTTP/1.1 400"), "{ends}: {seen}");
     }
 }
 

@@ -52,20 +52,49 @@ fn only_authorized_proxies_are_believed() {
     assert!(from(proxy, &long, Some(&strict)).is_err());
 }
 
+/// A place for a caller who is known and has just asked something: nobody takes it from them.
+fn take(sources: &Arc<Sources>, address: &str) -> Option<Seat> {
+    let activity = Activity::begin();
+    activity.is_known();
+    sources.take(address.parse().unwrap(), activity)
+}
+
 #[test]
 fn a_source_has_its_share_of_connections_and_no_more() {
     let sources = Sources::new(2);
-    let address = |text: &str| text.parse::<IpAddr>().unwrap();
-    let first = sources.take(address("192.0.2.1")).unwrap();
-    let _second = sources.take(address("::ffff:192.0.2.1")).unwrap();
-    assert!(sources.take(address("192.0.2.1")).is_none(), "mapped and plain are one");
-    assert!(sources.take(address("192.0.2.2")).is_some());
+    let first = take(&sources, "192.0.2.1").unwrap();
+    let _second = take(&sources, "::ffff:192.0.2.1").unwrap();
+    assert!(take(&sources, "192.0.2.1").is_none(), "mapped and plain are one");
+    assert!(take(&sources, "192.0.2.2").is_some());
     drop(first);
-    assert!(sources.take(address("192.0.2.1")).is_some());
-    let _a = sources.take(address("2001:db8::1")).unwrap();
-    let _b = sources.take(address("2001:db8::2")).unwrap();
-    assert!(sources.take(address("2001:db8::3")).is_none(), "one /64 is one source");
-    assert!(sources.take(address("2001:db8:0:1::3")).is_some());
+    assert!(take(&sources, "192.0.2.1").is_some());
+    let _a = take(&sources, "2001:db8::1").unwrap();
+    let _b = take(&sources, "2001:db8::2").unwrap();
+    assert!(take(&sources, "2001:db8::3").is_none(), "one /64 is one source");
+    assert!(take(&sources, "2001:db8:0:1::3").is_some());
     drop((_second, _a, _b));
-    assert!(sources.counts.lock().unwrap().is_empty(), "nobody is remembered for ever");
+    assert!(sources.seats.lock().unwrap().taken.is_empty(), "nobody is remembered for ever");
+}
+
+#[tokio::test]
+async fn the_oldest_connection_that_only_waits_makes_room() {
+    let sources = Sources::new(3);
+    let source = "192.0.2.1".parse().unwrap();
+    let [worked_on, old, young, late] = std::array::from_fn(|_| Activity::begin());
+    let _request = worked_on.request(false);
+    let (_old_request, _body) = (old.request(false), old.body());
+    let seats = [&worked_on, &old, &young].map(|activity| sources.take(source, activity.clone()).unwrap());
+    let more = sources.take(source, late.clone()).unwrap();
+    let ended = async |activity: &Activity| {
+        tokio::time::timeout(Duration::from_millis(10), activity.asked_to_end()).await.is_ok()
+    };
+    assert!(ended(&old).await, "its body was on its way, and it was the oldest of those");
+    assert!(!ended(&worked_on).await && !ended(&young).await && !ended(&late).await);
+    late.is_known();
+    let _again = sources.take(source, Activity::begin()).unwrap();
+    assert!(ended(&young).await && !ended(&late).await, "a caller who is known stays");
+    drop(seats);
+    assert_eq!(sources.seats.lock().unwrap().taken[&source].len(), 2, "who made room gives back no other's place");
+    drop(more);
+    assert!(sources.seats.lock().unwrap().warned.is_some(), "the owner hears of it");
 }
