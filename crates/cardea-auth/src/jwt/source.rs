@@ -199,5 +199,10 @@ fn discovered(document: &[u8], issuer: &str) -> Result<String, FetchError> {
     if text("issuer") != Some(issuer) {
         return Err(FetchError::new("the discovery document names another issuer"));
     }
-    text("jwks_uri").map(str::to_owned).ok_or_else(|| FetchError::new("the discovery document names no `jwks_uri`"))
+    let found = text("jwks_uri").ok_or_else(|| FetchError::new("the discovery document names no `jwks_uri`"))?;
+    // An issuer elsewhere must not lead us to this machine's own plain ports.
+    if issuer.starts_with("https://") && !found.starts_with("https://") {
+        return Err(FetchError::new("the discovery document leads from https to something else"));
+    }
+    Ok(found.to_owned())
 }

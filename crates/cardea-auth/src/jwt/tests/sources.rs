@@ -173,10 +173,12 @@ async fn discovery_finds_the_keys_and_the_issuer() {
     let issuer = Issuer::new("k");
     let config = "https://issuer.test/.well-known/openid-configuration";
     let body = r#"{"oidc_discovery_url":"https://issuer.test"}"#;
+    outside.serves("http://127.0.0.1:8500/v1/keys", set(&[issuer.jwk()]));
     for document in [
         json!({ "issuer": "https://evil.test", "jwks_uri": KEYS }),
         json!({ "jwks_uri": KEYS }),
         json!({ "issuer": "https://issuer.test" }),
+        json!({ "issuer": "https://issuer.test", "jwks_uri": "http://127.0.0.1:8500/v1/keys" }),
         json!([]),
     ] {
         outside.serves(config, document);
