@@ -22,21 +22,23 @@ const ARN_CHARS: std::ops::RangeInclusive<usize> = 20..=2048;
 
 pub(super) fn lower(config: &DialectConfig, wire: &WireRequest) -> Result<Lowered, Refusal> {
     let unreadable = || Fault::new("MalformedInput", "The request cannot be read.");
-    let form = match wire.method.as_str() {
-        "GET" => Form::read(wire.query.as_bytes()),
+    let (body, query) = (wire.body.expose(), wire.query.as_bytes());
+    let in_query = body.is_empty();
+    let form = match (in_query, query.is_empty()) {
+        (true, _) => Form::read(query),
+        (false, true) if wire.method == "POST" => Form::read(body),
         // Members in both places could be read in two ways.
-        _ if !wire.query.is_empty() => None,
-        _ => Form::read(wire.body.expose()),
+        (false, _) => None,
     };
     let form = form.ok_or_else(unreadable)?;
     let action = form.text("Action").ok_or_else(|| Fault::new("MissingAction", "The request has no action."))?;
     if form.text("Version").is_some_and(|version| version != names::VERSION) {
         return Err(Fault::new("InvalidAction", "There is no such version of this service.").into());
     }
-    match (action, wire.method.as_str()) {
+    match (action, in_query) {
         (names::GET_CALLER_IDENTITY, _) => Ok(who(config, wire)?),
         // A token in a link would be in every log on its way.
-        (names::ASSUME_ROLE_WITH_WEB_IDENTITY, "POST") => Ok(assume(config, wire, &form)?),
+        (names::ASSUME_ROLE_WITH_WEB_IDENTITY, false) => Ok(assume(config, wire, &form)?),
         _ => Err(Fault::new("InvalidAction", "Could not find this operation for version 2011-06-15.").into()),
     }
 }

@@ -26,7 +26,8 @@ impl Dialect for AwsSts {
         names::DIALECT
     }
 
-    /// A form at the root, or a presigned link to it. What names an operation of AWS's JSON protocols is not one.
+    /// A form at the root, or a presigned link to it (whose method may be either). What names an operation of AWS's JSON
+    /// protocols is not one.
     fn claims(&self, wire: &WireRequest) -> bool {
         let is_form = || {
             let content_type = wire.header("content-type").ok().flatten().unwrap_or_default();
@@ -35,7 +36,7 @@ impl Dialect for AwsSts {
         let has_action = || wire.query.split('&').any(|member| member.starts_with("Action="));
         wire.path == "/"
             && match wire.method.as_str() {
-                "POST" => is_form() && !wire.headers.iter().any(|(name, _)| name == "x-amz-target"),
+                "POST" => (is_form() || has_action()) && !wire.headers.iter().any(|(name, _)| name == "x-amz-target"),
                 "GET" => has_action(),
                 _ => false,
             }

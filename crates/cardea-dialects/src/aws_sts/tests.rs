@@ -55,6 +55,7 @@ fn forms_and_links_at_the_root_are_claimed() {
         (wire("POST", "", &[("content-type", "application/x-amz-json-1.1")], ""), false),
         (wire("POST", "", &[form, ("x-amz-target", "TrentService.Sign")], ""), false),
         (wire("POST", "", &[], "Action=a"), false),
+        (wire("POST", "Action=GetCallerIdentity", &[], ""), true),
         (wire("PUT", "", &[form], "Action=a"), false),
         (WireRequest { path: "/v1/a".to_owned(), ..post("Action=a") }, false),
     ];
@@ -94,6 +95,8 @@ fn what_cannot_be_lowered_is_refused_with_a_code() {
         (post("Action=%ff"), "MalformedInput"),
         (WireRequest { query: "Action=a".to_owned(), ..post("Action=a") }, "MalformedInput"),
         (wire("GET", "Action=AssumeRoleWithWebIdentity&WebIdentityToken=a", &[], ""), "InvalidAction"),
+        (wire("POST", "Action=AssumeRoleWithWebIdentity&WebIdentityToken=a", &[], ""), "InvalidAction"),
+        (wire("GET", "Action=GetCallerIdentity", &[], "Action=GetCallerIdentity"), "MalformedInput"),
         (assume(&[("RoleArn", "-")]), "ValidationError"),
         (assume(&[("RoleSessionName", "-")]), "ValidationError"),
         (assume(&[("RoleSessionName", "a")]), "ValidationError"),
