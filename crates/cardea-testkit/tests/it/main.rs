@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod approle; // programs that log in
+mod aws_secrets_manager; // the same secrets at another door
 mod compile_fail; // what must not compile
 mod cves; // the field's published holes
 mod disk; // the embedded store below a whole server

@@ -1,0 +1,133 @@
+//! Secrets Manager's door beside Vault's, on a whole server: signatures, policies and the log.
+
+use cardea_crypto::mac::{hmac_sha256, sha256};
+use cardea_dialects::aws::instants::basic;
+use cardea_dialects::aws_secrets_manager::AwsSecretsManager;
+use cardea_model::SecretBytes;
+use cardea_model::wire::WireRequest;
+use cardea_testkit::{Reply, TestServer};
+use serde_json::{Value, json};
+
+const REGION: &str = "eu-central-1";
+const OWNER: &str = r#"path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }"#;
+const TOKEN: &str = "11111111-2222-4333-8444-555555555555";
+
+/// A request signed as AWS's SDKs sign it.
+fn signed(key: &(String, String), operation: &str, body: &Value, now_s: u64) -> WireRequest {
+    let (body, at) = (body.to_string(), basic(now_s));
+    let target = format!("secretsmanager.{operation}");
+    let headers = [("host", "cardea.test"), ("x-amz-date", at.as_str()), ("x-amz-target", target.as_str())];
+    let names = headers.map(|(name, _)| name).join(";");
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex::encode(sha256(&[body.as_bytes()])));
+    let scope = format!("{}/{REGION}/secretsmanager/aws4_request", &at[..8]);
+    let to_sign = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex::encode(sha256(&[canonical.as_bytes()])));
+    let mut signing = hmac_sha256(format!("AWS4{}", key.1).as_bytes(), &[&at.as_bytes()[..8]]).to_vec();
+    for part in [REGION, "secretsmanager", "aws4_request"] {
+        signing = hmac_sha256(&signing, &[part.as_bytes()]).to_vec();
+    }
+    let signature = hex::encode(hmac_sha256(&signing, &[to_sign.as_bytes()]));
+    let shown = format!("AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}", key.0);
+    let mut sent: Vec<(String, Vec<u8>)> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    sent.push(("authorization".to_owned(), shown.into_bytes()));
+    WireRequest {
+        method: "POST".to_owned(),
+        path: "/".to_owned(),
+        query: String::new(),
+        headers: sent,
+        body: SecretBytes::new(body.into_bytes()),
+        peer: ([127, 0, 0, 1], 4000).into(),
+        tls: None,
+    }
+}
+
+async fn ask(server: &TestServer, key: &(String, String), operation: &str, body: Value) -> Reply {
+    let now_s = server.now().unix_s();
+    server.send(&AwsSecretsManager, signed(key, operation, &body, now_s)).await
+}
+
+async fn server() -> (TestServer, (String, String)) {
+    let server = TestServer::start().await;
+    server.mount("secret", "kv").await;
+    server.policy("owner", OWNER).await;
+    let key = server.access_key("robot", &["owner"], Some(30 * 86_400)).await;
+    (server, key)
+}
+
+#[tokio::test]
+async fn one_secret_has_two_doors_one_policy_and_one_log() {
+    let (server, key) = server().await;
+    let body =
+        json!({ "Name": "app/db", "SecretString": "{\"password\":\"canary-one\"}", "ClientRequestToken": TOKEN });
+    let made = ask(&server, &key, "CreateSecret", body).await.expect(200);
+    let arn = made.text_at("/ARN");
+    assert!(arn.starts_with("arn:aws:secretsmanager:eu-central-1:123456789012:secret:app/db-"), "{arn}");
+    let read = server.get("secret/data/app/db", server.root()).await.expect(200);
+    assert_eq!(read.at("/data/data"), &json!({ "password": "canary-one" }));
+    server.post("secret/data/app/db", server.root(), json!({ "data": { "password": "canary-two" } })).await.expect(200);
+    let read = ask(&server, &key, "GetSecretValue", json!({ "SecretId": arn })).await.expect(200);
+    assert_eq!(read.text_at("/SecretString"), "{\"password\":\"canary-two\"}");
+
+    server.policy("owner", r#"path "secret/data/app/db" { capabilities = ["deny"] }"#).await;
+    let token = server.token(&["owner"]).await;
+    server.get("secret/data/app/db", &token).await.expect(403);
+    let refused = ask(&server, &key, "GetSecretValue", json!({ "SecretId": arn })).await.expect(400);
+    assert_eq!(refused.text_at("/__type"), "AccessDeniedException");
+
+    let about = server.log_of("secret/data/app/db").await;
+    let doors: Vec<_> =
+        about.iter().map(|record| (record.dialect.as_ref().unwrap().as_str(), record.is_denied())).collect();
+    let aws = "aws_secrets_manager";
+    assert_eq!(doors, [(aws, false), ("vault", false), ("vault", false), (aws, false), ("vault", true), (aws, true)]);
+    assert!(server.log_shows(&["canary-one", "canary-two", &key.1]).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_leaves_the_name_of_each_secret_it_read() {
+    let (server, key) = server().await;
+    for name in ["a", "b", "c"] {
+        server.post(&format!("secret/data/{name}"), server.root(), json!({ "data": { "k": "v" } })).await.expect(200);
+    }
+    let batch =
+        ask(&server, &key, "BatchGetSecretValue", json!({ "SecretIdList": ["a", "c", "none"] })).await.expect(200);
+    assert_eq!(batch.at("/SecretValues").as_array().unwrap().len(), 2);
+    let record = server.last_record().await;
+    let named: Vec<String> = record.response.unwrap().params.iter().map(|param| format!("{param:?}")).collect();
+    assert!(named.len() == 2 && named[0].contains("\"a\"") && named[1].contains("\"c\""), "{named:?}");
+}
+
+#[tokio::test]
+async fn bad_signatures_have_types_and_leave_records() {
+    let (server, key) = server().await;
+    let body = json!({ "SecretId": "a" });
+    let now_s = server.now().unix_s();
+    let kind = |reply: Reply| reply.expect(400).text_at("/__type");
+    let mut altered = signed(&key, "GetSecretValue", &body, now_s);
+    altered.body = SecretBytes::new(br#"{"SecretId":"b"}"#.to_vec());
+    assert_eq!(kind(server.send(&AwsSecretsManager, altered).await), "InvalidSignatureException");
+    let late = signed(&key, "GetSecretValue", &body, now_s - 301);
+    assert_eq!(kind(server.send(&AwsSecretsManager, late).await), "InvalidSignatureException");
+    let mut nobody = signed(&key, "GetSecretValue", &body, now_s);
+    nobody.headers.retain(|(name, _)| name != "authorization");
+    assert_eq!(kind(server.send(&AwsSecretsManager, nobody).await), "MissingAuthenticationTokenException");
+    let stranger = ("CDAKNOBODY0000000000".to_owned(), key.1.clone());
+    assert_eq!(kind(ask(&server, &stranger, "ListSecrets", json!({})).await), "UnrecognizedClientException");
+    assert!(server.last_record().await.is_denied());
+}
+
+#[tokio::test]
+async fn a_marked_secret_survives_a_restart_and_ends_with_its_window() {
+    let (mut server, key) = server().await;
+    let create = json!({ "Name": "s", "SecretString": "x", "ClientRequestToken": TOKEN });
+    ask(&server, &key, "CreateSecret", create.clone()).await.expect(200);
+    ask(&server, &key, "DeleteSecret", json!({ "SecretId": "s", "RecoveryWindowInDays": 7 })).await.expect(200);
+    server.restart().await;
+    server.get("secret/data/s", server.root()).await.expect(404);
+    server.advance(7 * 86_400 - 60);
+    ask(&server, &key, "CreateSecret", create.clone()).await.expect(400);
+    server.advance(61);
+    let gone = ask(&server, &key, "RestoreSecret", json!({ "SecretId": "s" })).await.expect(400);
+    assert_eq!(gone.text_at("/__type"), "ResourceNotFoundException");
+    ask(&server, &key, "CreateSecret", create).await.expect(200);
+}
