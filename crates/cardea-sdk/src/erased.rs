@@ -7,7 +7,7 @@ use crate::engine::{Engine, SharedOp};
 use crate::external::{External, Revoker};
 use crate::outcome::Outcome;
 use crate::pattern;
-use crate::route::{Access, RouteFacts};
+use crate::route::{Access, Route, RouteFacts};
 use async_trait::async_trait;
 use cardea_model::params::Params;
 use cardea_model::{CanonicalPath, Cause, Error, KeyOp, KeyRef, Method, SecretOp};
@@ -36,6 +36,9 @@ pub trait AnyEngine: Send + Sync {
     /// [`Cause::NoRoute`] if no pattern matches, [`Cause::Unsupported`] if one does but not with this method, and what
     /// the binding says of wrong parameters.
     fn bind(&self, method: Method, path: &str, params: &mut Params) -> Result<BoundOp, BindError>;
+    /// What help is asked about: the first route of this path, whatever its method, or the mount itself. The operation is
+    /// none, and nothing but help may be made of it.
+    fn bind_help(&self, path: &str) -> Result<BoundOp, BindError>;
     fn bind_secret(&self, op: SecretOp) -> Result<BoundOp, Error>;
     fn bind_key(&self, op: KeyOp) -> Result<BoundOp, Error>;
     async fn key_name(&self, cx: &mut Context<'_>, key: &KeyRef) -> Result<Option<String>, Error>;
@@ -103,6 +106,26 @@ fn bind_with<E: Engine>(engine: &E, method: Method, path: &str, params: &mut Par
     Err(BindError { error, facts: None, path: path.to_owned() })
 }
 
+/// The facts of a mount itself, which no route binds.
+pub static MOUNT_HELP: RouteFacts =
+    Route::<()>::read("mount-help", "", |_| Err(Error::internal("help is not bound"))).facts;
+
+fn bind_help_with<E: Engine>(engine: &E, path: &str) -> Result<BoundOp, BindError> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let mut routes = engine.routes().iter().map(|route| &route.facts);
+    let found = match path {
+        "" => Some((&MOUNT_HELP, String::new())),
+        path => routes.find_map(|facts| Some((facts, pattern::bind(facts.pattern, path)?.path))),
+    };
+    match found {
+        Some((facts, path)) => Ok(BoundOp { facts, op: AnyOp(Box::new(())), unknown: Vec::new(), path }),
+        None => {
+            let error = Error::new(Cause::NoRoute, "unsupported path");
+            Err(BindError { error, facts: None, path: path.to_owned() })
+        }
+    }
+}
+
 fn bind_secret_with<E: Engine>(engine: &E, op: SecretOp) -> Result<BoundOp, Error> {
     let shared = engine.secret(op).ok_or_else(|| Error::new(Cause::Unsupported, "this mount keeps no secrets"))?;
     bind_shared(engine, shared)
@@ -137,6 +160,9 @@ macro_rules! erase {
             }
             fn bind(&self, method: Method, path: &str, params: &mut Params) -> Result<BoundOp, BindError> {
                 bind_with(&self.0, method, path, params)
+            }
+            fn bind_help(&self, path: &str) -> Result<BoundOp, BindError> {
+                bind_help_with(&self.0, path)
             }
             fn bind_secret(&self, op: SecretOp) -> Result<BoundOp, Error> {
                 bind_secret_with(&self.0, op)

@@ -1,6 +1,7 @@
 //! Recorded to Unreleased: the engine does its work in one transaction, and everything the work means (lease, token, wrapped
 //! answer, the record itself) is in the same commit. On a conflict the whole of it runs again.
 
+use super::help;
 use super::perform;
 use super::record::{Pending, Recorded};
 use crate::active::Active;
@@ -64,7 +65,7 @@ pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unrele
     }
     if pending.help {
         let content =
-            AnswerContent { body: help(&pending), envelope: Some(Envelope::Bare), ..AnswerContent::default() };
+            AnswerContent { body: help::body(&pending), envelope: Some(Envelope::Bare), ..AnswerContent::default() };
         return Ok(Unreleased { pending, content, recorded: false, seen: Revision::default(), seal_after: false });
     }
     if let Err(error) = prepare(active, &pending).await {
@@ -454,16 +455,6 @@ pub(super) fn take_effect(active: &Active, after: Vec<After>) -> bool {
         }
     }
     seal
-}
-
-fn help(pending: &Pending) -> Body {
-    #[derive(Serialize)]
-    struct Help<'a> {
-        help: &'a str,
-        see_also: Option<&'a str>,
-        openapi: Option<&'a str>,
-    }
-    Payload::of(&Help { help: pending.facts.help, see_also: None, openapi: None }).map_or(Body::Empty, Body::Object)
 }
 
 /// The auth part of a wrapped login, in a form that can be read back.

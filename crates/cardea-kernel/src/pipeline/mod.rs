@@ -5,6 +5,7 @@
 mod authenticate;
 mod authorize;
 mod dispatch;
+mod help;
 mod perform;
 mod record;
 mod release;

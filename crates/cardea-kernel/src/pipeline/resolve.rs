@@ -7,7 +7,7 @@ use crate::surroundings;
 use cardea_model::mount::{Mount, MountClass};
 use cardea_model::request::KeyWish;
 use cardea_model::{Action, CanonicalPath, Cause, Error, KeyOp, KeyRef, Method, Params, Refusal, SecretOp, Target};
-use cardea_sdk::erased::{AnyEngine, BoundOp};
+use cardea_sdk::erased::{AnyEngine, BindError, BoundOp};
 use cardea_sdk::route::{Access, ActionRule, RouteFacts};
 use std::sync::Arc;
 
@@ -88,14 +88,16 @@ fn by_path(
     wish: Option<KeyWish>,
 ) -> Resolved {
     let mounts = active.mounts.now();
-    let (name, mount, what) = match mounts.resolve(path.as_str()) {
+    // Help is asked about a mount by its name without the slash, too.
+    let itself = mounts.at(&format!("{path}/")).filter(|_| help).map(|mount| (mount, ""));
+    let (name, mount, what) = match itself.or_else(|| mounts.resolve(path.as_str())) {
         None => {
             let error = Error::new(Cause::NoRoute, "no handler for route");
             (path.as_str().to_owned(), None, What::Nothing { error, facts: None })
         }
         Some((mount, rest)) => match active.engine(mount) {
             Err(error) => (path.as_str().to_owned(), Some(mount.clone()), What::Nothing { error, facts: None }),
-            Ok(engine) => match engine.bind(method, without_slash(mount, method, rest), &mut params) {
+            Ok(engine) => match bind(&*engine, mount, method, rest, &mut params, help) {
                 Ok(op) => {
                     let name = format!("{}{}", mount.path, op.path);
                     (name, Some(mount.clone()), What::Bound { engine, op, existed: None })
@@ -115,6 +117,17 @@ fn by_path(
         (what, _) => what,
     };
     Resolved { from, name, action: default_action(method), what, mount, params, by_path: true, help, wish }
+}
+
+fn bind(
+    engine: &dyn AnyEngine,
+    mount: &Mount,
+    method: Method,
+    rest: &str,
+    params: &mut Params,
+    help: bool,
+) -> Result<BoundOp, BindError> {
+    if help { engine.bind_help(rest) } else { engine.bind(method, without_slash(mount, method, rest), params) }
 }
 
 /// An operation that dialects share.
@@ -190,7 +203,7 @@ async fn name_key(
 
 /// Which capability it takes: the route's, and for upserts what the engine's existence check says.
 async fn settle_action(active: &Active, mut resolved: Resolved) -> Result<Resolved, Refusal> {
-    let Some(facts) = resolved.facts() else { return Ok(resolved) };
+    let Some(facts) = resolved.facts().filter(|_| !resolved.help) else { return Ok(resolved) };
     resolved.action = match facts.rule {
         ActionRule::Fixed(action) => action,
         ActionRule::CreateOrUpdate => Action::Update,

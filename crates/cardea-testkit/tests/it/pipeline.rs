@@ -340,3 +340,34 @@ async fn a_secret_with_a_duplicate_member_is_not_stored() {
     assert!(refused.errors().contains("duplicate member") && !refused.errors().contains("CANARY"));
     assert_eq!(server.get("secret/data/app/db", server.root()).await.ok().at("/data/metadata/version"), &json!(1));
 }
+
+#[tokio::test]
+async fn help_is_given_for_a_mount_and_for_each_of_its_paths_and_does_nothing() {
+    let server = server().await;
+    let token = server.token(&["reader"]).await;
+    let (secret_id, _) = ("auth/approle/role/web/secret-id", server.approle("web", json!({})).await);
+    for (path, words) in [
+        ("secret", "data/{path..}"),
+        ("secret/", "Deletes the current version"),
+        ("secret/data/app/db", "write   Writes a new version"),
+        ("secret/config", "max_versions"),
+        ("sys", "mounts"),
+        ("sys/mounts", "mount"),
+        ("auth/token", "create"),
+        ("auth/token/create", "write"),
+        ("auth/approle", "login"),
+        (secret_id, "write"),
+        ("cubbyhole", "cubbyhole"),
+    ] {
+        let help = server.get(&format!("{path}?help=1"), &token).await.expect(200);
+        assert!(help.text_at("/help").contains(words), "{path}: {}", help.text_at("/help"));
+        assert!(server.call("HELP", path).token(&token).send().await.is_success(), "{path}");
+    }
+    for path in ["secret", "secret/data/app/db", "auth/token/create", "nowhere"] {
+        server.get(&format!("{path}?help=1"), "").await.expect(403);
+    }
+    server.get("nowhere?help=1", server.root()).await.expect(404);
+    server.get("secret/nothing?help=1", server.root()).await.expect(404);
+    assert_eq!(server.last_record().await.operation, Some(cardea_audit::record::Operation::Help));
+    assert_eq!(server.get("secret/data/app/db", server.root()).await.ok().at("/data/metadata/version"), &json!(1));
+}
