@@ -5,6 +5,7 @@
 
 pub mod database; // users of databases who die on time
 pub mod kv; // secrets with versions
+pub mod transit; // keys that nobody sees
 
 use cardea_sdk::erased::{AnyEngine, Erased};
 use std::sync::Arc;
@@ -12,7 +13,5 @@ use std::sync::Arc;
 /// The engines that need nothing to be made, one line each; what a server registers.
 #[must_use]
 pub fn all() -> Vec<Arc<dyn AnyEngine>> {
-    vec![
-        Arc::new(Erased(kv::Kv)), //
-    ]
+    vec![Arc::new(Erased(kv::Kv)), Arc::new(Erased(transit::Transit::default()))]
 }

@@ -1,0 +1,174 @@
+//! What a mount of `transit` stores. Every record has its version tag; material stands in records of its own, so that
+//! nothing that is listed or shown can carry any.
+//!
+//! | kind | name | what |
+//! |---|---|---|
+//! | `key` | name of the key | [`KeyRecord`]: id, settings, states of all versions |
+//! | `key-material` | `<key id>/<version, 20 digits>` | [`Material`]: one immutable version, and its MAC key |
+//! | `key-id` | id of a key | [`KeyName`]: its name |
+//! | `key-alias` | alias | [`KeyName`]: the name that it stands for |
+//! | `key-uses` | `<key id>/<version, 20 digits>` | [`Uses`]: blocks of uses that processes have reserved |
+//! | `key-purge` | `<key id>/<from, 20 digits>-<to, 20 digits>` | [`Purge`]: material that nothing points at any more |
+//! | `config` | `keys` | [`Config`]: settings of the mount |
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use cardea_crypto::keys::KeyMaterial;
+use cardea_model::key::{Key, KeyAlgorithm};
+use cardea_model::{Error, SecretText};
+use cardea_storage::json_record;
+use cardea_storage::record::{Record, Wiped, decode_json, encode_json};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// Name of the one [`Config`] record of a mount.
+pub const CONFIG_NAME: &str = "keys";
+/// Name of the material that unwraps what is imported; no id of a key looks like this.
+pub const WRAPPING_NAME: &str = "wrapping-key";
+
+/// The pointer record of a key, under its name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyRecord(pub Key);
+
+json_record!(KeyRecord, "key", 1, cached);
+
+/// A name that an id stands for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyName {
+    pub name: String,
+}
+
+json_record!(KeyName, "key-id", 1, cached);
+
+/// A name that an alias stands for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AliasRecord {
+    pub name: String,
+}
+
+json_record!(AliasRecord, "key-alias", 1, cached);
+
+/// How many uses of one version processes have reserved, and the newest reservations.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Uses {
+    pub reserved: u64,
+    /// Random marks, by which a process finds out which of its reservations were committed; newest last.
+    pub claims: Vec<String>,
+}
+
+json_record!(Uses, "key-uses", 1);
+
+/// Settings of the mount.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Whether encrypting with a key that does not exist is refused instead of creating it.
+    pub disable_upsert: bool,
+}
+
+json_record!(Config, "config", 1, cached);
+
+/// One version of a key, ready for use. Decoded copies stay in memory until the server is sealed: parsing an RSA key
+/// costs as much as using it.
+pub struct Material {
+    pub key: KeyMaterial,
+    /// The MAC key that every version has beside it; a key that is a MAC key itself has none.
+    pub mac: Option<KeyMaterial>,
+}
+
+impl Material {
+    /// The record's name. Numbers are padded, so that names sort as versions do.
+    #[must_use]
+    pub fn name(key_id: &str, version: u64) -> String {
+        format!("{key_id}/{version:020}")
+    }
+}
+
+/// The form in which it is stored, sealed by the barrier.
+#[derive(Serialize, Deserialize)]
+pub struct StoredMaterial {
+    pub algorithm: KeyAlgorithm,
+    #[serde(with = "cardea_model::secret_bytes::stored")]
+    pub key: SecretText,
+    #[serde(with = "cardea_model::secret_bytes::stored_option", default)]
+    pub mac: Option<SecretText>,
+}
+
+const MATERIAL_FORM: u8 = 1;
+
+impl Material {
+    #[must_use]
+    pub fn to_stored(&self) -> StoredMaterial {
+        let text = |key: &KeyMaterial| SecretText::new(BASE64.encode(key.to_stored().expose()));
+        StoredMaterial { algorithm: self.key.algorithm(), key: text(&self.key), mac: self.mac.as_ref().map(text) }
+    }
+
+    /// # Errors
+    /// Bytes that are no such material.
+    pub fn from_stored(stored: &StoredMaterial) -> Result<Self, Error> {
+        let read = |algorithm, text: &SecretText| {
+            let broken = || Error::internal("key material does not parse");
+            let bytes = Zeroizing::new(BASE64.decode(text.expose()).map_err(|_| broken())?);
+            KeyMaterial::from_stored(algorithm, &bytes).map_err(|_| broken())
+        };
+        let mac = stored.mac.as_ref().map(|text| read(KeyAlgorithm::Hmac, text)).transpose()?;
+        Ok(Self { key: read(stored.algorithm, &stored.key)?, mac })
+    }
+}
+
+impl Record for Material {
+    const KIND: &'static str = "key-material";
+    const CACHED: bool = true;
+
+    fn encode(&self) -> Result<Wiped, Error> {
+        encode_json(MATERIAL_FORM, &self.to_stored())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        Self::from_stored(&decode_json(MATERIAL_FORM, Self::KIND, bytes)?)
+    }
+}
+
+/// Material of versions that no pointer knows any more, to be removed by later changes. The name says all.
+pub struct Purge;
+
+const PURGE_FORM: u8 = 1;
+
+impl Record for Purge {
+    const KIND: &'static str = "key-purge";
+
+    fn encode(&self) -> Result<Wiped, Error> {
+        Ok(Wiped::new(vec![PURGE_FORM]))
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        match bytes {
+            [PURGE_FORM] => Ok(Self),
+            _ => Err(Error::internal("a purge record has a form that this release does not know")),
+        }
+    }
+}
+
+/// What the name of a [`Purge`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgeRange {
+    pub key_id: String,
+    /// First and last version, inclusive.
+    pub from: u64,
+    pub to: u64,
+}
+
+impl PurgeRange {
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{:020}-{:020}", self.key_id, self.from, self.to)
+    }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let (key_id, range) = name.split_once('/')?;
+        let (from, to) = range.split_once('-')?;
+        Some(Self { key_id: key_id.to_owned(), from: from.parse().ok()?, to: to.parse().ok()? })
+    }
+}

@@ -1,0 +1,275 @@
+//! The operations that dialects share. Each is equal to a route: the same functions, and the path of that route for
+//! policies. It must never do more than the route that it names would.
+
+use crate::transit::Transit;
+use crate::transit::manage;
+use crate::transit::model::{AliasRecord, KeyRecord};
+use crate::transit::ops::{self, Along};
+use crate::transit::routes::Op;
+use crate::transit::transfer::{self, Brought};
+use crate::transit::uses::{OAEP, fresh};
+use cardea_model::key::{Key, KeyAnswer, KeyFault, KeyOp, KeyRef, KeyUsage, KeyUsed, ToSign};
+use cardea_model::limit::LIST_ENTRIES_MAX;
+use cardea_model::{Action, CanonicalPath, Error, SecretBytes};
+use cardea_sdk::Context;
+use cardea_sdk::engine::SharedOp;
+
+/// Most bytes of a data key or of random bytes of one shared operation.
+const FRESH_BYTES_MAX: usize = 128 * 1024;
+/// Most keys of one list.
+const LIST_KEYS_MAX: usize = 1000;
+
+/// Binds an operation: its route, and the path that policies know it by.
+pub fn bind(op: KeyOp) -> SharedOp<Op> {
+    let name = op.key().map(|key| key.text().to_owned()).unwrap_or_default();
+    let (route, path) = match &op {
+        KeyOp::Create { name: None, .. } => ("key-create", "keys".to_owned()),
+        KeyOp::Create { name: Some(name), .. } => ("keys-create", format!("keys/{name}")),
+        KeyOp::Describe { .. } | KeyOp::PublicKey { .. } => ("keys-read", format!("keys/{name}")),
+        KeyOp::List { .. } => ("keys-list", "keys/".to_owned()),
+        KeyOp::Change { .. } => ("keys-config", format!("keys/{name}/config")),
+        KeyOp::Rotate { .. } => ("keys-rotate", format!("keys/{name}/rotate")),
+        KeyOp::ScheduleDeletion { .. } => ("keys-delete", format!("keys/{name}")),
+        KeyOp::CancelDeletion { .. } => ("keys-soft-delete-restore", format!("keys/{name}/soft-delete-restore")),
+        KeyOp::Import { .. } => ("keys-import-version", format!("keys/{name}/import_version")),
+        KeyOp::Encrypt { .. } => ("encrypt", format!("encrypt/{name}")),
+        KeyOp::Decrypt { .. } | KeyOp::ReEncrypt { .. } => ("decrypt", format!("decrypt/{name}")),
+        KeyOp::GenerateDataKey { with_plaintext: true, .. } => ("datakey", format!("datakey/plaintext/{name}")),
+        KeyOp::GenerateDataKey { with_plaintext: false, .. } => ("datakey", format!("datakey/wrapped/{name}")),
+        KeyOp::Sign { .. } => ("sign", format!("sign/{name}")),
+        KeyOp::Verify { .. } | KeyOp::VerifyMac { .. } => ("verify", format!("verify/{name}")),
+        KeyOp::Mac { .. } => ("hmac", format!("hmac/{name}")),
+        KeyOp::Agree { .. } => ("key-agree", format!("agree/{name}")),
+        KeyOp::Encapsulate { .. } => ("key-encapsulate", format!("encapsulate/{name}")),
+        KeyOp::Decapsulate { .. } => ("key-decapsulate", format!("decapsulate/{name}")),
+        KeyOp::Random { .. } => ("random", "random".to_owned()),
+        KeyOp::SetAlias { alias, .. } => ("alias-set", format!("alias/{alias}")),
+        KeyOp::DeleteAlias { alias } => ("alias-delete", format!("alias/{alias}")),
+        KeyOp::ListAliases { .. } => ("alias-list", "alias/".to_owned()),
+    };
+    SharedOp { op: Op::Shared(op), route, path }
+}
+
+fn used(key: &Key, version: u64) -> KeyUsed {
+    KeyUsed {
+        key_id: key.id.clone(),
+        name: key.name.clone(),
+        algorithm: key.algorithm,
+        version,
+        version_id: key.version(version).map(|version| version.id.clone()).unwrap_or_default(),
+    }
+}
+
+fn for_usage(key: &Key, usage: KeyUsage) -> Result<(), Error> {
+    ops::in_use(key)?;
+    if key.allows(usage) { Ok(()) } else { Err(KeyFault::Usage.error()) }
+}
+
+fn to_sign(prehashed: bool, input: &SecretBytes) -> ToSign<'_> {
+    if prehashed { ToSign::Digest(input.expose()) } else { ToSign::Message(input.expose()) }
+}
+
+fn answer(record: KeyRecord) -> KeyAnswer {
+    KeyAnswer::Key(Box::new(record.0))
+}
+
+fn page(limit: usize) -> usize {
+    if limit == 0 { LIST_KEYS_MAX } else { limit.min(LIST_KEYS_MAX) }
+}
+
+impl Transit {
+    /// Does a shared operation.
+    ///
+    /// # Errors
+    /// Not found for a key that is not there, [`KeyFault`]s, and what the store says.
+    pub async fn shared(&self, cx: &mut Context<'_>, op: &KeyOp) -> Result<KeyAnswer, Error> {
+        match op {
+            KeyOp::Create { name, new } => manage::create(cx, name.as_deref(), new).await.map(answer),
+            KeyOp::Describe { key } => Ok(answer((*ops::find(cx, key.text()).await?).clone())),
+            KeyOp::List { after, limit } => {
+                let limit = page(*limit);
+                let mut names = cx.state.names::<KeyRecord>("", after.as_deref(), limit + 1).await?;
+                let more = names.len() > limit;
+                names.truncate(limit);
+                let mut keys = Vec::with_capacity(names.len());
+                for name in names {
+                    if let Some(found) = cx.state.peek::<KeyRecord>(&name).await? {
+                        keys.extend(Some(&found.0).filter(|key| !ops::is_past(key, cx.now)).cloned());
+                    }
+                }
+                Ok(KeyAnswer::Keys { keys, more })
+            }
+            KeyOp::Change { key, change } => manage::change(cx, key.text(), change).await.map(answer),
+            KeyOp::Rotate { key } => manage::rotate(cx, key.text()).await.map(answer),
+            KeyOp::ScheduleDeletion { key, at } => {
+                manage::schedule_deletion(cx, key.text(), Some(*at)).await.map(answer)
+            }
+            KeyOp::CancelDeletion { key } => manage::schedule_deletion(cx, key.text(), None).await.map(answer),
+            KeyOp::Import { key, material } => {
+                let brought = Brought::Plain(material.duplicate());
+                transfer::import_version(cx, key.text(), None, &brought).await.map(answer)
+            }
+            KeyOp::Random { bytes } => match *bytes {
+                1..=FRESH_BYTES_MAX => Ok(KeyAnswer::Random(fresh(cx, *bytes))),
+                _ => Err(Error::invalid("number of random bytes is out of bounds")),
+            },
+            KeyOp::SetAlias { alias, key } => {
+                CanonicalPath::parse(alias)?;
+                ops::find(cx, key.text()).await?;
+                cx.state.put(alias, &AliasRecord { name: key.text().to_owned() })?;
+                Ok(KeyAnswer::Done)
+            }
+            KeyOp::DeleteAlias { alias } => {
+                if !cx.state.exists::<AliasRecord>(alias).await? {
+                    return Err(Error::not_found());
+                }
+                cx.state.delete::<AliasRecord>(alias);
+                Ok(KeyAnswer::Done)
+            }
+            KeyOp::ListAliases { after, limit } => aliases(cx, after.as_deref(), page(*limit)).await,
+            op => self.use_shared(cx, op).await,
+        }
+    }
+
+    /// Uses of a key.
+    async fn use_shared(&self, cx: &mut Context<'_>, op: &KeyOp) -> Result<KeyAnswer, Error> {
+        let name = op.key().ok_or_else(|| Error::internal("a use of no key"))?.text();
+        let seals = matches!(op, KeyOp::Encrypt { .. } | KeyOp::GenerateDataKey { .. });
+        let makes = seals || matches!(op, KeyOp::Sign { .. } | KeyOp::Mac { .. });
+        let record = match makes {
+            true => ops::ready(cx, &self.counter, name, u64::from(seals)).await?,
+            false => ops::find(cx, name).await?,
+        };
+        let key = &record.0;
+        match op {
+            KeyOp::Encrypt { plaintext, aad, oaep, .. } => {
+                let along = Along { aad, ..Along::default() };
+                let (version, sealed) = ops::seal(cx, &self.counter, key, along, *oaep, plaintext.expose()).await?;
+                Ok(KeyAnswer::Encrypted { used: used(key, version), sealed })
+            }
+            KeyOp::Decrypt { version, sealed, aad, oaep, .. } => {
+                let along = Along { aad, version: *version, ..Along::default() };
+                let plaintext = ops::open(cx, key, along, *oaep, sealed).await?;
+                Ok(KeyAnswer::Decrypted { used: used(key, ops::reading_version(key, *version)?), plaintext })
+            }
+            KeyOp::ReEncrypt { version, sealed, aad, to, to_aad, .. } => {
+                let along = Along { aad, version: *version, ..Along::default() };
+                let plaintext = ops::open(cx, key, along, OAEP, sealed).await?;
+                let from = used(key, ops::reading_version(key, *version)?);
+                let to = self.allowed_target(cx, to).await?;
+                let target = ops::ready(cx, &self.counter, &to, 1).await?;
+                let along = Along { aad: to_aad, ..Along::default() };
+                let (version, sealed) =
+                    ops::seal(cx, &self.counter, &target.0, along, OAEP, plaintext.expose()).await?;
+                Ok(KeyAnswer::ReEncrypted { from, used: used(&target.0, version), sealed })
+            }
+            KeyOp::GenerateDataKey { bytes, aad, with_plaintext, .. } => {
+                if !(1..=FRESH_BYTES_MAX).contains(bytes) {
+                    return Err(Error::invalid("length of the data key is out of bounds"));
+                }
+                let plaintext = fresh(cx, *bytes);
+                let along = Along { aad, ..Along::default() };
+                let (version, sealed) = ops::seal(cx, &self.counter, key, along, OAEP, plaintext.expose()).await?;
+                let plaintext = with_plaintext.then_some(plaintext);
+                Ok(KeyAnswer::DataKey { used: used(key, version), plaintext, sealed })
+            }
+            KeyOp::Sign { input, prehashed, scheme, .. } => {
+                let signed = ops::sign(cx, key, Along::default(), *scheme, to_sign(*prehashed, input)).await?;
+                Ok(KeyAnswer::Signed { used: used(key, signed.version), signature: signed.signature })
+            }
+            KeyOp::Verify { input, prehashed, scheme, signature, .. } => {
+                let input = to_sign(*prehashed, input);
+                let (version, valid) = self.any_version(cx, key, *scheme, input, signature).await?;
+                Ok(KeyAnswer::Verified { used: used(key, version), valid })
+            }
+            KeyOp::Mac { input, hash, .. } => {
+                for_usage(key, KeyUsage::Mac)?;
+                let (version, mac) = ops::mac(cx, key, 0, *hash, input.expose()).await?;
+                Ok(KeyAnswer::Mac { used: used(key, version), mac })
+            }
+            KeyOp::VerifyMac { input, hash, mac, .. } => {
+                for_usage(key, KeyUsage::Mac)?;
+                let mut found = (key.latest, false);
+                for number in valid_versions(key) {
+                    if ops::verify_mac(cx, key, number, *hash, input.expose(), mac).await? {
+                        found = (number, true);
+                        break;
+                    }
+                }
+                Ok(KeyAnswer::Verified { used: used(key, found.0), valid: found.1 })
+            }
+            KeyOp::PublicKey { .. } => {
+                ops::in_use(key)?;
+                let material = ops::material(cx, key, key.latest).await?;
+                let spki = material.key.spki().map_err(ops::refused)?.to_vec();
+                Ok(KeyAnswer::Public { key: Box::new(key.clone()), used: used(key, key.latest), spki })
+            }
+            KeyOp::Agree { peer_spki, .. } => {
+                for_usage(key, KeyUsage::Agree)?;
+                let material = ops::material(cx, key, key.latest).await?;
+                let secret = material.key.agree(peer_spki).map_err(ops::refused)?;
+                Ok(KeyAnswer::Shared { used: used(key, key.latest), secret, ciphertext: None })
+            }
+            KeyOp::Encapsulate { .. } => {
+                for_usage(key, KeyUsage::Encapsulate)?;
+                let material = ops::material(cx, key, key.latest).await?;
+                let (secret, ciphertext) = material.key.encapsulate().map_err(ops::refused)?;
+                Ok(KeyAnswer::Shared { used: used(key, key.latest), secret, ciphertext: Some(ciphertext) })
+            }
+            KeyOp::Decapsulate { ciphertext, .. } => {
+                for_usage(key, KeyUsage::Encapsulate)?;
+                let material = ops::material(cx, key, key.latest).await?;
+                let secret = material.key.decapsulate(ciphertext).map_err(ops::refused)?;
+                Ok(KeyAnswer::Shared { used: used(key, key.latest), secret, ciphertext: None })
+            }
+            _ => Err(Error::internal("a shared operation reached the wrong place")),
+        }
+    }
+
+    /// The other key of a re-encryption. Policies were asked about the first one; this asks them about the second.
+    async fn allowed_target(&self, cx: &mut Context<'_>, to: &KeyRef) -> Result<String, Error> {
+        let name = ops::name_of(cx, to).await?.unwrap_or_else(|| to.text().to_owned());
+        let path = format!("{}encrypt/{name}", cx.mount.path);
+        if cx.rights.allows(Action::Update, &path) { Ok(name) } else { Err(Error::denied()) }
+    }
+
+    /// Shared signatures do not say which version made them: every one that is still valid may have.
+    async fn any_version(
+        &self,
+        cx: &mut Context<'_>,
+        key: &Key,
+        scheme: cardea_model::key::SigningScheme,
+        input: ToSign<'_>,
+        signature: &[u8],
+    ) -> Result<(u64, bool), Error> {
+        for version in valid_versions(key) {
+            let along = Along { version, ..Along::default() };
+            if ops::verify(cx, key, along, &[scheme], input, signature).await? {
+                return Ok((version, true));
+            }
+        }
+        Ok((key.latest, false))
+    }
+}
+
+/// Versions tried by operations that name none, newest first; no more than these, so that work is bounded.
+const VERSIONS_TRIED_MAX: usize = 16;
+
+fn valid_versions(key: &Key) -> Vec<u64> {
+    let valid = key.versions.iter().rev().map(|version| version.number);
+    valid.filter(|number| *number >= key.settings.min_decryption).take(VERSIONS_TRIED_MAX).collect()
+}
+
+async fn aliases(cx: &mut Context<'_>, after: Option<&str>, limit: usize) -> Result<KeyAnswer, Error> {
+    let mut names = cx.state.names::<AliasRecord>("", after, (limit + 1).min(LIST_ENTRIES_MAX)).await?;
+    let more = names.len() > limit;
+    names.truncate(limit);
+    let mut aliases = Vec::with_capacity(names.len());
+    for alias in names {
+        let Some(found) = cx.state.peek::<AliasRecord>(&alias).await? else { continue };
+        let key = cx.state.peek::<KeyRecord>(&found.name).await?;
+        let id = key.map(|key| key.0.id.clone()).unwrap_or_default();
+        aliases.push((alias, id, found.name.clone()));
+    }
+    Ok(KeyAnswer::Aliases { aliases, more })
+}
