@@ -24,7 +24,8 @@ api_addr      = "http://$address"
 disable_mlock = true
 HCL
 
-"$cardea" server -config="$home/cardea.hcl" &
+# What the server says to a person at its start is said below, with the token's place; its log goes to standard error.
+"$cardea" server -config="$home/cardea.hcl" > /dev/null &
 server=$!
 trap 'kill -TERM $server 2>/dev/null; wait $server 2>/dev/null || true' INT TERM EXIT
 export VAULT_ADDR="http://$address"

@@ -4,8 +4,8 @@
 use crate::StartError;
 use crate::config::{Config, SealConfig, StorageConfig};
 use crate::faults::NoFaults;
-use crate::listener::{self, Listeners};
-use crate::registry;
+use crate::listener::{self, Bindings, Listeners};
+use crate::registry::{self, Spoken};
 use crate::witness::FileWitness;
 use cardea_crypto::random::{Randomness, SystemRandomness};
 use cardea_kernel::lifecycle::{Node, Parts};
@@ -45,6 +45,23 @@ impl Surroundings {
     }
 }
 
+/// A server that serves nobody yet: its sockets are bound, and whoever connects waits.
+pub(crate) struct Ready {
+    pub node: Arc<Node>,
+    bindings: Bindings,
+    dialects: Vec<Spoken>,
+    embedded: Option<Arc<EmbeddedStore>>,
+}
+
+impl Ready {
+    /// Begins to accept.
+    pub(crate) fn listen(self) -> Running {
+        let Self { node, bindings, dialects, embedded } = self;
+        let listeners = Listeners::open(bindings, node.clone(), dialects);
+        Running { addresses: listeners.addresses().to_vec(), node, listeners, embedded }
+    }
+}
+
 /// A server that listens.
 pub struct Running {
     /// Where it listens, with the ports that the system chose.
@@ -67,6 +84,14 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 /// # Errors
 /// As [`start`].
 pub async fn start_in(config: Config, world: Surroundings) -> Result<Running, StartError> {
+    open(config, world).await.map(Ready::listen)
+}
+
+/// Everything of a start but the last step.
+///
+/// # Errors
+/// As [`start`].
+pub(crate) async fn open(config: Config, world: Surroundings) -> Result<Ready, StartError> {
     config.check()?;
     let bindings = listener::bind(&config.listeners).await?;
     let witness = world.witness.clone().or_else(|| file_witness(&config));
@@ -94,8 +119,7 @@ pub async fn start_in(config: Config, world: Surroundings) -> Result<Running, St
         metrics: Arc::new(Metrics::default()),
     });
     node.unseal_by_file(config.accept_restored).await.map_err(|error| sealed_shut(&error))?;
-    let listeners = Listeners::open(bindings, node.clone(), registry::dialects(&config));
-    Ok(Running { addresses: listeners.addresses().to_vec(), node, listeners, embedded: opened.embedded })
+    Ok(Ready { node, bindings, dialects: registry::dialects(&config), embedded: opened.embedded })
 }
 
 fn sealed_shut(error: &Error) -> StartError {

@@ -1,12 +1,12 @@
 //! `cardea server`: the one place that touches the process as a whole. Reads flags, files and the environment, hardens
 //! the process, starts the server, and follows signals: SIGTERM and SIGINT drain and stop, SIGHUP reads again.
 
-use crate::assembly::url;
+use crate::assembly::{self, url};
 use crate::config::{self, Environment, variable};
 use crate::development::{self, Keys};
 use crate::flags::{Flags, USAGE};
 use crate::telemetry::{self, ServerLog};
-use crate::{Config, Running, StartError, StorageConfig, hardening};
+use crate::{Config, Running, SealConfig, StartError, StorageConfig, Surroundings, hardening};
 use cardea_model::SecretText;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -100,19 +100,26 @@ async fn serve(config: Config, flags: &Flags, log: &ServerLog) -> Result<bool, S
             StorageConfig::Memory => "in memory".to_owned(),
             StorageConfig::Embedded { path } => format!("embedded, {}", path.display()),
         },
+        opens_itself: matches!(config.seal, SealConfig::Static(_)),
         memory_locked: !config.disable_mlock,
         log_level: config.log.level,
     };
-    let running = crate::start(config).await?;
+    let ready = assembly::open(config, Surroundings::system()).await?;
+    // Whoever connects to a development server finds it ready.
+    let keys = match flags.dev {
+        true => Some(development::prepare(&ready.node, &flags.wishes).await?),
+        false => None,
+    };
+    let running = ready.listen();
     let urls: Vec<String> = running.addresses.iter().zip(&tls).map(|(address, tls)| url(*address, *tls)).collect();
     let address = urls.first().cloned().unwrap_or_default();
     print_facts(&facts, &urls);
-    if flags.dev {
-        let keys = development::prepare(&running, &flags.wishes).await?;
-        say!("{}", development::banner(&keys, &address));
-        leave_token(flags, &keys);
-    } else {
-        print_next_steps(&running, &address).await;
+    match keys {
+        Some(keys) => {
+            say!("{}", development::banner(&keys, &address));
+            leave_token(flags, &keys);
+        }
+        None => print_next_steps(&running, &address, facts.opens_itself).await,
     }
     say!("\n==> Cardea server started! Log data will stream in below:\n");
     tracing::info!(addresses = ?urls, "listening");
@@ -130,6 +137,8 @@ async fn serve(config: Config, flags: &Flags, log: &ServerLog) -> Result<bool, S
 
 struct Facts {
     storage: String,
+    /// Whether a key file unseals it.
+    opens_itself: bool,
     memory_locked: bool,
     log_level: tracing::Level,
 }
@@ -146,9 +155,14 @@ fn print_facts(facts: &Facts, urls: &[String]) {
 }
 
 /// What a person does next; it depends on what the store holds.
-async fn print_next_steps(running: &Running, address: &str) {
+async fn print_next_steps(running: &Running, address: &str, opens_itself: bool) {
     say!("\n    $ export VAULT_ADDR='{address}'");
     match running.node.status().await {
+        Ok(status) if !status.initialized && opens_itself => {
+            say!("\nThe store is new, and its key file will always unseal it. The first root token is made once:");
+            say!("\n    $ cardea operator init");
+            say!("    $ cardea login                 (with the root token)");
+        }
         Ok(status) if !status.initialized => {
             say!("\nThe store is new. Initialise it, and keep what it prints: nobody can show it again.");
             say!("\n    $ cardea operator init");

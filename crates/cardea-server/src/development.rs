@@ -2,7 +2,7 @@
 //! through the node like anybody's requests. It must never run on a store that outlives the process.
 
 use crate::{
-    Config, ListenerConfig, Running, StartError,
+    Config, ListenerConfig, StartError,
     config::{DialectEntry, StorageConfig},
 };
 use base64::Engine as _;
@@ -49,8 +49,7 @@ pub(crate) fn adapt(config: &mut Config, wishes: &Wishes) {
 ///
 /// # Errors
 /// The node refused one of these; a wish that cannot be, such as a root token with a dot.
-pub(crate) async fn prepare(running: &Running, wishes: &Wishes) -> Result<Keys, StartError> {
-    let node = &running.node;
+pub(crate) async fn prepare(node: &Arc<Node>, wishes: &Wishes) -> Result<Keys, StartError> {
     let failed = |error: Error| StartError::new(format!("the development server cannot be prepared: {}", error.client));
     let made = node.init(SealSettings { shares: 1, threshold: 1 }).await.map_err(failed)?;
     let mut unseal_key = SecretText::default();

@@ -189,6 +189,23 @@ fn a_development_server_greets_as_users_know_it() {
     assert!(server.stop(), "{}", server.output());
 }
 
+/// Scripts start one in the background and ask at once.
+#[test]
+fn a_development_server_answers_nobody_before_it_is_ready() {
+    // Below the ports that the system hands out: a connection to one of those may find itself.
+    let free = |port: &u32| std::net::TcpListener::bind(format!("127.0.0.1:{port}")).is_ok();
+    let port = (0..1_000).map(|step| 20_000 + (std::process::id() + step) % 10_000).find(free).unwrap();
+    let address = format!("127.0.0.1:{port}");
+    let mut server = Server::run(&["-dev", &format!("-dev-listen-address={address}"), "-dev-root-token-id=root"], &[]);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while TcpStream::connect(&address).is_err() {
+        assert!(Instant::now() < deadline && server.process.try_wait().unwrap().is_none(), "{}", server.output());
+    }
+    assert_eq!(ask(&address, "GET", "/v1/sys/health", "", "").0, 200, "the first answer");
+    assert_eq!(ask(&address, "GET", "/v1/sys/mounts/secret", "root", "").0, 200);
+    assert!(server.stop());
+}
+
 #[test]
 fn a_development_server_reads_the_environment_and_leaves_the_token_alone_if_told_so() {
     let environment = [("VAULT_DEV_ROOT_TOKEN_ID", "from-vault"), ("CARDEA_DEV_LISTEN_ADDRESS", "127.0.0.1:0")];
@@ -206,7 +223,8 @@ fn state_survives_a_clean_end_and_a_kill_and_opens_itself_again() {
     let config = deploy(folder.path(), &format!("pid_file = \"{}\"", folder.path().join("pid").display()));
     let mut first = Server::run(&[&config], &[]);
     let address = first.address();
-    assert!(first.read("stdout").contains("cardea operator init"), "how to go on");
+    let banner = first.read("stdout");
+    assert!(banner.contains("cardea operator init") && !banner.contains("operator unseal"), "how to go on: {banner}");
     assert_eq!(fs::read_to_string(folder.path().join("pid")).unwrap().trim(), first.process.id().to_string());
     let (status, body) = ask(&address, "PUT", "/v1/sys/init", "", "{}");
     assert_eq!(status, 200, "{body}");
