@@ -60,8 +60,15 @@ pub async fn change_config(cx: &mut Context<'_>, change: &ConfigChange) -> Resul
     cx.state.put(CONFIG_NAME, &config)
 }
 
-/// Whether a secret has a pointer, with or without versions.
+/// Whether a secret has a pointer, with or without versions. Opened only where a recovery window is over somewhere in the
+/// mount: every write asks this.
 pub async fn exists(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<bool, Error> {
+    if !cx.state.exists::<Pointer>(path.as_str()).await? {
+        return Ok(false);
+    }
+    if first_doomed(cx).await?.is_none_or(|(purge_at, _)| purge_at > cx.now) {
+        return Ok(true);
+    }
     let pointer = cx.state.peek::<Pointer>(path.as_str()).await?;
     Ok(pointer.is_some_and(|pointer| !pointer.0.is_past(cx.now)))
 }
@@ -84,14 +91,32 @@ pub async fn changeable(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Op
     }
 }
 
-/// One version; without a payload if it is deleted, destroyed or past its time.
+/// One version; without a payload if it is deleted, destroyed or past its time. A secret that is marked for deletion is not
+/// there.
 ///
 /// # Errors
 /// Not found, if the secret or the version does not exist.
 pub async fn read(cx: &mut Context<'_>, path: &CanonicalPath, wanted: &VersionRef) -> Result<SecretAnswer, Error> {
+    read_if(cx, path, wanted, |_, _| Ok(())).await
+}
+
+/// The same, if the secret is one that the caller may mean.
+///
+/// # Errors
+/// As [`read`], and what `check` says of the secret as it is now.
+pub async fn read_if(
+    cx: &mut Context<'_>,
+    path: &CanonicalPath,
+    wanted: &VersionRef,
+    check: impl Fn(&Secret, Timestamp) -> Result<(), Error> + Send + Sync,
+) -> Result<SecretAnswer, Error> {
     for _ in 0..READ_ATTEMPTS_MAX {
-        let pointer = visible(cx, path).await?;
+        let pointer = cx.state.peek::<Pointer>(path.as_str()).await?.ok_or_else(Error::not_found)?;
         let secret = &pointer.0;
+        check(secret, cx.now)?;
+        if secret.deleted.is_some() {
+            return Err(Error::not_found());
+        }
         let version = find(secret, wanted)?;
         if !version.is_readable(cx.now) {
             return Ok(answer(secret, version, None));
@@ -388,19 +413,26 @@ pub async fn sweep(cx: &mut Context<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// When the next recovery window is over, and the name of its record.
+async fn first_doomed(cx: &mut Context<'_>) -> Result<Option<(Timestamp, String)>, Error> {
+    let Some(name) = cx.state.names::<Doomed>("", None, 1).await?.into_iter().next() else { return Ok(None) };
+    match Doomed::parse(&name) {
+        Some((purge_at, _)) => Ok(Some((purge_at, name))),
+        None => Err(Error::internal("the name of a doomed secret does not parse")),
+    }
+}
+
 /// Removes the secret whose recovery window was over first, if there is one.
 async fn bury(cx: &mut Context<'_>) -> Result<(), Error> {
-    let names = cx.state.names::<Doomed>("", None, 1).await?;
-    let Some(doomed) = names.first() else { return Ok(()) };
-    let (purge_at, path) =
-        Doomed::parse(doomed).ok_or_else(|| Error::internal("the name of a doomed secret does not parse"))?;
+    let Some((purge_at, doomed)) = first_doomed(cx).await? else { return Ok(()) };
     if purge_at > cx.now {
         return Ok(());
     }
+    let path = Doomed::parse(&doomed).map(|(_, path)| path).unwrap_or_default();
     match cx.state.get::<Pointer>(path).await? {
         Some(pointer) if pointer.0.is_past(cx.now) => forget(cx, pointer.0, 0),
         _ => {
-            cx.state.delete::<Doomed>(doomed);
+            cx.state.delete::<Doomed>(&doomed);
             Ok(())
         }
     }

@@ -3,11 +3,12 @@
 //! may not see.
 
 use crate::kv::model::Pointer;
-use crate::kv::ops;
-use crate::kv::shared::check_meant;
-use cardea_model::operation::{ManySecrets, SecretOrder, SecretQuery, VersionRef};
-use cardea_model::secret::{Secret, SecretBatch, SecretCursor, SecretFault, SecretPage, name_of_path};
-use cardea_model::{Action, CanonicalPath, Error};
+use crate::kv::shared;
+use cardea_model::operation::{ManySecrets, SecretOrder, SecretQuery, SecretRef, VersionRef};
+use cardea_model::secret::{
+    STAGE_CURRENT, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFault, SecretPage, name_of_path,
+};
+use cardea_model::{Action, CanonicalPath, Cause, Error};
 use cardea_sdk::Context;
 use std::sync::Arc;
 
@@ -125,7 +126,7 @@ pub async fn read_many(cx: &mut Context<'_>, many: &ManySecrets) -> Result<Secre
     match many {
         ManySecrets::Named(named) => {
             for (word, wanted) in named {
-                match read_one(cx, &wanted.path, Some(wanted)).await {
+                match read_one(cx, wanted).await {
                     Ok(answer) => batch.values.push(answer),
                     Err(error) if is_of_item(&error) => batch.refused.push((word.clone(), error)),
                     Err(error) => return Err(error),
@@ -140,8 +141,8 @@ pub async fn read_many(cx: &mut Context<'_>, many: &ManySecrets) -> Result<Secre
                 if bytes > BATCH_BYTES_MAX {
                     break;
                 }
-                let path = CanonicalPath::parse(&secret.path)?;
-                match read_one(cx, &path, None).await {
+                let wanted = SecretRef { path: CanonicalPath::parse(&secret.path)?, short_id: None };
+                match read_one(cx, &wanted).await {
                     Ok(answer) => {
                         bytes += answer.payload.as_ref().map_or(0, |payload| payload.text().len());
                         batch.values.push(answer);
@@ -160,27 +161,14 @@ pub async fn read_many(cx: &mut Context<'_>, many: &ManySecrets) -> Result<Secre
 }
 
 fn is_of_item(error: &Error) -> bool {
-    use cardea_model::Cause;
     matches!(error.cause, Cause::Denied | Cause::NotFound | Cause::Invalid)
 }
 
-async fn read_one(
-    cx: &mut Context<'_>,
-    path: &CanonicalPath,
-    wanted: Option<&cardea_model::operation::SecretRef>,
-) -> Result<cardea_model::secret::SecretAnswer, Error> {
-    if !cx.rights.allows(Action::Read, &format!("{}data/{path}", cx.mount.path)) {
+async fn read_one(cx: &mut Context<'_>, wanted: &SecretRef) -> Result<SecretAnswer, Error> {
+    if !cx.rights.allows(Action::Read, &format!("{}data/{}", cx.mount.path, wanted.path)) {
         return Err(Error::denied());
     }
-    let pointer = cx.state.peek::<Pointer>(path.as_str()).await?.ok_or_else(Error::not_found)?;
-    if let Some(wanted) = wanted {
-        check_meant(wanted, &pointer.0)?;
-    }
-    if pointer.0.deleted.is_some() && !pointer.0.is_past(cx.now) {
-        return Err(SecretFault::MarkedForDeletion.into());
-    }
-    let stage = VersionRef::Stage(cardea_model::secret::STAGE_CURRENT.to_owned());
-    let answer = ops::read(cx, path, &stage).await?;
+    let answer = shared::read(cx, wanted, &VersionRef::Stage(STAGE_CURRENT.to_owned())).await?;
     match answer.payload {
         Some(_) => Ok(answer),
         None => Err(SecretFault::NoVersion.into()),

@@ -5,11 +5,11 @@ use crate::kv::model::{Config, Doomed, Pointer, StoredPayload};
 use crate::kv::ops::{self, Draft, PAYLOADS_REMOVED_MAX};
 use cardea_crypto::constant_time;
 use cardea_model::limit::METADATA_PAIRS_MAX;
-use cardea_model::operation::{NewSecret, NewVersion, SecretAct, SecretRef, SecretUpdate};
+use cardea_model::operation::{NewSecret, NewVersion, SecretAct, SecretRef, SecretUpdate, VersionRef};
 use cardea_model::secret::{
-    Deletion, STAGE_CURRENT, STAGE_PREVIOUS, Secret, SecretFacts, SecretFault, SecretReport, SecretValue,
+    Deletion, STAGE_CURRENT, STAGE_PREVIOUS, Secret, SecretAnswer, SecretFacts, SecretFault, SecretReport, SecretValue,
 };
-use cardea_model::{Action, Body, Error, TtlSeconds};
+use cardea_model::{Action, Body, Error, Timestamp, TtlSeconds};
 use cardea_sdk::Context;
 use std::collections::BTreeMap;
 
@@ -42,12 +42,7 @@ pub fn equal_route(act: &SecretAct) -> (&'static str, &'static str) {
 pub async fn act(cx: &mut Context<'_>, at: &SecretRef, act: &SecretAct) -> Result<Body, Error> {
     let (secret, version) = match act {
         SecretAct::Read { version } => {
-            let pointer = cx.state.peek::<Pointer>(at.path.as_str()).await?.ok_or_else(Error::not_found)?;
-            check_meant(at, &pointer.0)?;
-            if pointer.0.deleted.is_some() && !pointer.0.is_past(cx.now) {
-                return Err(SecretFault::MarkedForDeletion.into());
-            }
-            return ops::read(cx, &at.path, version).await.map(|answer| Body::Secret(Box::new(answer)));
+            return read(cx, at, version).await.map(|answer| Body::Secret(Box::new(answer)));
         }
         SecretAct::Describe => {
             let pointer = cx.state.peek::<Pointer>(at.path.as_str()).await?.ok_or_else(Error::not_found)?;
@@ -72,11 +67,23 @@ pub async fn act(cx: &mut Context<'_>, at: &SecretRef, act: &SecretAct) -> Resul
 }
 
 /// A request can name the one secret it means by more than the path; another one of that name is not there for it.
-pub fn check_meant(at: &SecretRef, secret: &Secret) -> Result<(), Error> {
+fn check_meant(at: &SecretRef, secret: &Secret) -> Result<(), Error> {
     match &at.short_id {
         Some(wanted) if *wanted != secret.short_id() => Err(Error::not_found()),
         _ => Ok(()),
     }
+}
+
+/// One version, for a dialect that tells a marked secret from none.
+pub async fn read(cx: &mut Context<'_>, at: &SecretRef, version: &VersionRef) -> Result<SecretAnswer, Error> {
+    let check = |secret: &Secret, now: Timestamp| {
+        check_meant(at, secret)?;
+        match secret.deleted {
+            Some(_) if !secret.is_past(now) => Err(SecretFault::MarkedForDeletion.into()),
+            _ => Ok(()),
+        }
+    };
+    ops::read_if(cx, &at.path, version, check).await
 }
 
 async fn changeable(cx: &mut Context<'_>, at: &SecretRef) -> Result<Secret, Error> {
