@@ -104,10 +104,4 @@ impl Counter {
         let seen: Vec<(String, u64)> = seen;
         reserved.left += seen.iter().map(|(_, left)| left).sum::<u64>();
     }
-
-    /// For tests: lets a version have nothing reserved, as after a start.
-    #[cfg(test)]
-    pub fn forget(&self) {
-        self.lock().clear();
-    }
 }

@@ -3,12 +3,29 @@
 
 use crate::transit::names;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL};
+use base64::alphabet;
+use base64::engine::general_purpose::{
+    GeneralPurpose, GeneralPurposeConfig, STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL,
+};
 use cardea_model::key::{Key, KeyFamily, KeyState, SealedBlob};
 use cardea_model::loose::{Int, Text};
 use cardea_model::{Cause, Error, SecretBytes, SecretText};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
+
+/// Base64 as Go reads it: the unused bits of the last character may be anything. Clients rely on it, Vault's own
+/// documentation among them.
+const LOOSE: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
+/// Line breaks do not count either.
+fn read_loosely(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    if !text.contains(['\n', '\r']) {
+        return LOOSE.decode(text).map(Zeroizing::new).ok();
+    }
+    let one_line: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect());
+    LOOSE.decode(one_line.as_bytes()).map(Zeroizing::new).ok()
+}
 
 /// Front of everything that a key made.
 const PREFIX: &str = "vault:v";
@@ -72,7 +89,10 @@ impl Item {
 pub fn decoded(text: Option<&Data>, words: &'static str) -> Result<SecretBytes, Error> {
     match text {
         None => Ok(SecretBytes::default()),
-        Some(Data(text)) => BASE64.decode(text.expose()).map(SecretBytes::new).map_err(|_| Error::invalid(words)),
+        Some(Data(text)) => {
+            let mut bytes = read_loosely(text.expose()).ok_or_else(|| Error::invalid(words))?;
+            Ok(SecretBytes::new(std::mem::take(&mut *bytes)))
+        }
     }
 }
 
@@ -97,9 +117,9 @@ pub fn untagged(text: &str, what: &str, jws: bool) -> Result<(u64, Vec<u8>), Err
     let plain_number = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
     let version: u64 =
         version.parse().ok().filter(|_| plain_number).ok_or_else(|| refuse("version number could not be decoded"))?;
-    let bytes = if jws { BASE64_URL.decode(bytes) } else { BASE64.decode(bytes) };
+    let bytes = if jws { BASE64_URL.decode(bytes).ok() } else { read_loosely(bytes).map(|bytes| bytes.to_vec()) };
     // Version 0 is how very old Vaults wrote their first version.
-    Ok((version.max(1), bytes.map_err(|_| refuse("could not decode base64"))?))
+    Ok((version.max(1), bytes.ok_or_else(|| refuse("could not decode base64"))?))
 }
 
 /// A ciphertext of `vault:vN:…`, or base64 of one that says which key sealed it, which has to be this one.
