@@ -6,6 +6,7 @@
 
 mod approle; // programs that log in
 mod aws_secrets_manager; // the same secrets at another door
+mod aws_sts; // who signs, and with which key
 mod compile_fail; // what must not compile
 mod cves; // the field's published holes
 mod disk; // the embedded store below a whole server
