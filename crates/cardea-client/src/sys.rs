@@ -24,6 +24,8 @@ pub struct SealStatus {
     pub progress: u64,
     pub nonce: String,
     pub version: String,
+    /// Empty where the server is another than Cardea.
+    pub cardea_version: String,
     pub build_date: String,
     pub migration: bool,
     pub cluster_name: String,

@@ -11,6 +11,7 @@ mod lease;
 mod list;
 mod login;
 mod mount_settings;
+mod near;
 mod operator;
 mod path_help;
 mod policy;
@@ -199,34 +200,49 @@ fn help(command: &Command) -> String {
     out.trim_end().to_owned()
 }
 
-/// The commands below some words; all of them below none.
-fn overview(group: &str) -> String {
-    let mut rows: Vec<(String, &str)> = Vec::new();
+/// The words that may follow some words, with what they do; all first words after none. A group is told by its commands.
+fn rows(group: &str) -> Vec<(String, String)> {
     let prefix = if group.is_empty() { String::new() } else { format!("{group} ") };
-    for (name, summary, _) in PROGRAMS.iter().filter(|_| group.is_empty()) {
-        rows.push(((*name).to_owned(), summary));
-    }
+    let programs = PROGRAMS.iter().filter(|_| group.is_empty());
+    let mut rows: Vec<(String, String)> =
+        programs.map(|(name, summary, _)| ((*name).to_owned(), (*summary).to_owned())).collect();
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for command in all() {
         let Some(rest) = command.name.strip_prefix(&prefix) else { continue };
-        let (word, summary) = match rest.split_once(' ') {
-            Some((word, _)) => (word, ""),
-            None => (rest, command.summary),
-        };
-        match rows.iter_mut().find(|(name, _)| name == word) {
-            Some((_, known)) if known.is_empty() => *known = summary,
-            Some(_) => {}
-            None => rows.push((word.to_owned(), summary)),
+        match rest.split_once(' ') {
+            None => rows.push((rest.to_owned(), command.summary.to_owned())),
+            Some((word, below)) => {
+                let below = below.split(' ').next().unwrap_or_default();
+                match groups.iter_mut().find(|(name, _)| name == word) {
+                    Some((_, known)) if known.contains(&below) => {}
+                    Some((_, known)) => known.push(below),
+                    None => groups.push((word.to_owned(), vec![below])),
+                }
+            }
+        }
+    }
+    for (name, mut below) in groups {
+        below.sort_unstable();
+        // What is a command as well tells what it does itself.
+        match rows.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, summary)) => summary.push_str(&format!("; also {}", below.join(", "))),
+            None => rows.push((name, below.join(", "))),
         }
     }
     rows.sort();
+    rows
+}
+
+/// The commands below some words; all of them below none.
+fn overview(group: &str) -> String {
+    let rows = rows(group);
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    let mut out = format!(
-        "Usage: cardea {prefix}<{}> [options] [args]\n",
-        if group.is_empty() { "command" } else { "subcommand" }
-    );
-    out.push_str(if group.is_empty() { "\nCommands:\n" } else { "\nSubcommands:\n" });
+    let (prefix, kind, title) = match group {
+        "" => (String::new(), "command", "Commands"),
+        group => (format!("{group} "), "subcommand", "Subcommands"),
+    };
+    let mut out = format!("Usage: cardea {prefix}<{kind}> [options] [args]\n\n{title}:\n");
     for (name, summary) in rows {
-        let summary = if summary.is_empty() { "Has commands of its own" } else { summary };
         out.push_str(&format!("    {name:width$}    {summary}\n"));
     }
     out.trim_end().to_owned()
@@ -248,6 +264,11 @@ fn unknown(words: &[String]) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),
         };
+    }
+    let names: Vec<String> = rows(&group).into_iter().map(|(name, _)| name).collect();
+    let prefix = if group.is_empty() { String::new() } else { format!("{group} ") };
+    if let Some(typed) = rest.first() {
+        complain(&format!("{}\n", near::unknown(&prefix, typed, &names)));
     }
     complain(&overview(&group));
     ExitCode::from(CODE_UNKNOWN)

@@ -61,6 +61,10 @@ pub fn text(status: &SealStatus, leader: Option<&Leader>) -> String {
         row("Seal Migration in Progress", "true".to_owned());
     }
     row("Version", status.version.clone());
+    // Vault's version is what clients compare with; this one is ours.
+    if !status.cardea_version.is_empty() {
+        row("Cardea Version", status.cardea_version.clone());
+    }
     row("Build Date", status.build_date.clone());
     row("Storage Type", status.storage_type.clone());
     if !status.cluster_name.is_empty() && !status.cluster_id.is_empty() {

@@ -273,10 +273,25 @@ fn help_costs_nothing() {
         assert_eq!(outcome.code, code, "{line}: {}", outcome.err);
         assert!(outcome.out.starts_with(beginning), "{line}: {}", outcome.out);
     }
-    for line in ["", "nope", "kv nope"] {
+    for (line, beginning) in [
+        ("", "Usage: cardea <command>"),
+        ("nope", "Unknown command: cardea nope\n\nUsage: cardea <command>"),
+        ("kv nope", "Unknown command: cardea kv nope\n\nUsage: cardea kv <subcommand>"),
+        ("kv gte a", "Unknown command: cardea kv gte\nDid you mean: cardea kv get\n\nUsage: cardea kv <subcommand>"),
+        ("stats", "Unknown command: cardea stats\nDid you mean: cardea status\n\nUsage: cardea <command>"),
+        ("hvs.CAESIJhunter2", "Unknown command\n\nUsage: cardea <command>"),
+    ] {
         let outcome = world.run(line);
         assert_eq!((outcome.code, outcome.out.as_str()), (127, ""), "{line}");
-        assert!(outcome.err.starts_with("Usage: cardea"), "{line}");
+        assert!(outcome.err.starts_with(beginning) && !outcome.err.contains("hunter2"), "{line}: {}", outcome.err);
+    }
+    let groups = world.run("-help").out;
+    assert!(groups.contains("  lookup, renew, revoke\n"), "a group is told by its commands: {groups}");
+    for (group, line) in
+        [("kv", "    get  "), ("kv", "    metadata             delete, get, patch, put"), ("token", "    create  ")]
+    {
+        let seen = world.run(&format!("{group} -help")).out;
+        assert!(seen.contains(line), "{group}: {seen}");
     }
 }
 

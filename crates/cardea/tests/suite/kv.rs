@@ -9,6 +9,7 @@ const SECRET: &str = r#"{"request_id":"r","lease_duration":0,"data":{"data":{"us
 const DELETED: &str = r#"{"data":{"data":null,"metadata":{"deletion_time":"2026-01-02T03:04:05Z","version":3}}}"#;
 
 const MOUNT: (&str, u16, &str) = ("GET /v1/sys/internal/ui/mounts/secret/a", 200, V2);
+const NO_MOUNT: &str = "No mount is known for \"secret/a\": either nothing is mounted there, or this token may do nothing there.\n\nA key is named with its mount, as in `cardea kv get secret/app/config` or `cardea kv get -mount=secret app/config`.\n`cardea secrets list` shows the mounts to who may see them, `cardea token capabilities PATH` what this token may do.\n";
 const PREFLIGHT: &str = "GET /v1/sys/internal/ui/mounts/secret/a";
 
 const METADATA_TABLE: &str = "======= Metadata =======\nKey                Value\n---                -----\ncreated_time       2026-01-02T03:04:05Z\ncustom_metadata    <nil>\ndeletion_time      n/a\ndestroyed          false\n";
@@ -71,7 +72,7 @@ fn reads_ask_for_the_mount_first() {
             asked: &[PREFLIGHT],
             code: 2,
             out: "",
-            err: "Error making API request.\n\npreflight capability check returned 403, please ensure client's policies grant access to path \"secret/a/\"\n",
+            err: NO_MOUNT,
         },
         Row {
             line: "kv get secret/a",

@@ -14,6 +14,9 @@ fn status_tells_by_its_exit_code() {
     assert_eq!((open.code, open.out, open.err.as_str()), (0, format!("{HEAD}HA Enabled      false\n"), ""));
     let sealed = world(&[("GET /v1/sys/seal-status", 200, SEALED)]).run("status");
     assert_eq!((sealed.code, sealed.out), (2, format!("{SEALED_TABLE}HA Enabled         false\n")));
+    let ours = SEALED.replacen('{', "{\"cardea_version\":\"0.1.0\",", 1);
+    let ours = world(&[("GET /v1/sys/seal-status", 200, &ours)]).run("status");
+    assert!(ours.out.contains("\nCardea Version     0.1.0\nBuild Date"), "{}", ours.out);
     let json = world(&[("GET /v1/sys/seal-status", 200, SEALED)]).run("status -format=json");
     assert_eq!(json.code, 2);
     assert!(json.out.contains("\"sealed\": true") && json.out.contains("\"ha_enabled\": false"), "{}", json.out);

@@ -52,11 +52,14 @@ impl Place {
     }
 }
 
+/// A server answers alike for a path below no mount and for a mount that the token may not see; the words name both.
 fn refused(path: &str, error: &ClientError) -> Failure {
-    match error.status() {
-        Some(403) => Failure::server(format!(
-            "Error making API request.\n\npreflight capability check returned 403, please ensure client's policies grant access to path \"{path}/\""
-        )),
-        _ => Failure::server(error.to_string()),
+    if error.status() != Some(403) {
+        return Failure::server(error.to_string());
     }
+    Failure::server(format!(
+        "No mount is known for \"{path}\": either nothing is mounted there, or this token may do nothing there.\n\n\
+         A key is named with its mount, as in `cardea kv get secret/app/config` or `cardea kv get -mount=secret app/config`.\n\
+         `cardea secrets list` shows the mounts to who may see them, `cardea token capabilities PATH` what this token may do."
+    ))
 }
