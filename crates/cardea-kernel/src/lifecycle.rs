@@ -127,7 +127,7 @@ impl Node {
         let metrics = &self.parts.metrics;
         let _in_flight = InFlight::begin(metrics);
         let result = match sealed::question(&request) {
-            Some(question) => sealed::answer(self, question, request).await,
+            Some(question) => Box::pin(sealed::answer(self, question, request)).await,
             None => match self.active() {
                 Some(active) => pipeline::answer(&active, request).await,
                 None => Err(Refusal::from(Error::new(Cause::Sealed, "Vault is sealed"))),

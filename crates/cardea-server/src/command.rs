@@ -6,7 +6,7 @@ use crate::config::{self, Environment, variable};
 use crate::development::{self, Keys};
 use crate::flags::{Flags, USAGE};
 use crate::telemetry::{self, ServerLog};
-use crate::{Config, Running, SealConfig, StartError, StorageConfig, Surroundings, hardening};
+use crate::{Config, Running, SealConfig, StartError, StorageConfig, Surroundings, hardening, workers};
 use cardea_model::SecretText;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -84,9 +84,7 @@ fn run(args: &[String]) -> Result<bool, StartError> {
         hardening::lock_memory()?;
     }
     let _pid = config.pid_file.clone().map(PidFile::write).transpose()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    let runtime = workers::watch(tokio::runtime::Builder::new_multi_thread().enable_all())
         .map_err(|error| StartError::new(format!("threads cannot be started: {}", error.kind())))?;
     runtime.block_on(serve(config, &flags, &log))
 }

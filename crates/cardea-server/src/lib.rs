@@ -16,6 +16,7 @@ mod fetch; // documents from outside for extensions that ask
 mod flags; // the command line
 mod hardening; // core dumps, locked memory, open files
 mod registry; // the one list of parts
+mod workers; // whether anybody works
 pub mod telemetry; // the server's own log
 
 pub use assembly::{Running, Surroundings, start, start_in};

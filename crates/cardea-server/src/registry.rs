@@ -82,6 +82,7 @@ pub(crate) fn open_store(config: &Config, clock: Clock) -> Result<Opened, StartE
         StorageConfig::Memory => Ok(Opened { store: Arc::new(MemoryStore::new(clock)), embedded: None, kind: "inmem" }),
         StorageConfig::Embedded { path } => {
             let mut options = Options::new(clock);
+            options.quiet = Arc::new(crate::workers::all_wait);
             if let Some(bytes) = config.disk_reserve_bytes {
                 options.reserve_bytes = bytes;
             }

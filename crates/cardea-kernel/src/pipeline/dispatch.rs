@@ -60,7 +60,11 @@ pub(super) struct AnswerContent {
 /// What the engine or the store said; the record says so too.
 pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unreleased, Refusal> {
     let mut pending = recorded.into_pending();
-    if let Some(refusal) = take_use(active, &mut pending).await {
+    // What few requests need lives in a box of its own: the size of its state would otherwise be that of every request,
+    // and is copied whenever a request's future is made.
+    if pending.limited_uses
+        && let Some(refusal) = Box::pin(take_use(active, &mut pending)).await
+    {
         return Err(refusal);
     }
     if pending.help {
@@ -68,7 +72,9 @@ pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unrele
             AnswerContent { body: help::body(&pending), envelope: Some(Envelope::Bare), ..AnswerContent::default() };
         return Ok(Unreleased { pending, content, recorded: false, seen: Revision::default(), seal_after: false });
     }
-    if let Err(error) = prepare(active, &pending).await {
+    if pending.engine.prepares(&pending.op)
+        && let Err(error) = Box::pin(prepare(active, &pending)).await
+    {
         return Err(pending.refuse(active, active.sealed.txn(), error, Vec::new()).await);
     }
     let rights = AclRights(pending.acl.clone());
@@ -86,7 +92,9 @@ pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unrele
                     Ok(()) => return Err(pending.refusal(error, warnings)),
                 }
             }
-            Ok(Ran::Planned(plan)) => return perform::run(active, pending, txn, plan, &rights, warnings).await,
+            Ok(Ran::Planned(plan)) => {
+                return Box::pin(perform::run(active, pending, txn, plan, &rights, warnings)).await;
+            }
             Ok(Ran::Done(mut content, after)) => {
                 content.warnings.extend(warnings);
                 content.warnings.extend(ignored(&pending.unknown));
@@ -100,7 +108,7 @@ pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unrele
                     }
                     Err(Finish::Commit(failed)) => {
                         if matches!(failed, CommitError::Unknown(_)) && !after.is_empty() {
-                            relearn::now(active).await;
+                            Box::pin(relearn::now(active)).await;
                         }
                         return Err(pending.unrecorded(commit_error(failed)));
                     }
@@ -120,9 +128,6 @@ const PREPARE_MAX: Duration = Duration::from_secs(15);
 
 /// Lets an auth method ask outside what judging needs: no transaction is open, and a conflict later does not repeat it.
 async fn prepare(active: &Active, pending: &Pending) -> Result<(), Error> {
-    if !pending.engine.prepares(&pending.op) {
-        return Ok(());
-    }
     let mut txn = active.sealed.txn();
     let mut cx = surroundings::outside(active, &mut txn, &pending.mount, pending.now);
     match tokio::time::timeout(PREPARE_MAX, pending.engine.prepare(&mut cx, &pending.op)).await {
@@ -198,7 +203,8 @@ async fn run(
             Ok(Vouch::Yes(identification)) if pending.wish.is_some() => {
                 let wish = pending.wish.as_ref().cloned().unwrap_or_default();
                 let (mount, name) = (&pending.mount, &pending.name);
-                match login::mint_key(active, txn, mount, name, *identification, wish, pending.now).await {
+                let minting = login::mint_key(active, txn, mount, name, *identification, wish, pending.now);
+                match Box::pin(minting).await {
                     Ok((auth, body)) => {
                         Ok(Ran::Done(AnswerContent { auth: Some(auth), body, ..AnswerContent::default() }, Vec::new()))
                     }
@@ -206,7 +212,8 @@ async fn run(
                 }
             }
             Ok(Vouch::Yes(identification)) => {
-                match login::mint(active, txn, &pending.mount, &pending.name, *identification, pending.now).await {
+                let minting = login::mint(active, txn, &pending.mount, &pending.name, *identification, pending.now);
+                match Box::pin(minting).await {
                     Ok(auth) => {
                         Ok(Ran::Done(AnswerContent { auth: Some(auth), ..AnswerContent::default() }, Vec::new()))
                     }
@@ -396,9 +403,6 @@ fn wrap(
 
 /// One use of a limited token, in a commit of its own before anything else happens.
 async fn take_use(active: &Active, pending: &mut Pending) -> Option<Refusal> {
-    if !pending.limited_uses {
-        return None;
-    }
     let namespace = pending.caller.as_ref()?.namespace.clone();
     let id = pending.holder.clone()?;
     for _ in 0..RETRIES_MAX {

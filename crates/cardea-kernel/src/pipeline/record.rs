@@ -136,7 +136,7 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
             known || active.strangers.record_singly(from.request.origin.peer.ip().to_canonical(), from.now.unix_s());
         if let (Some(open), true) = (open, singly) {
             let done = open.complete(log::Outcome::denied("permission denied"));
-            append(active, &done).await.map_err(&refusal)?;
+            Box::pin(append(active, &done)).await.map_err(&refusal)?;
         }
         return Err(refusal(from.who.denial()));
     }
@@ -145,7 +145,7 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
             let singly = known
                 || active.strangers.record_singly(from.request.origin.peer.ip().to_canonical(), from.now.unix_s());
             if let (Some(open), true) = (open, singly) {
-                append(active, &open.complete(outcome_of(&error))).await.map_err(&refusal)?;
+                Box::pin(append(active, &open.complete(outcome_of(&error)))).await.map_err(&refusal)?;
             }
             return Err(refusal(error));
         }
@@ -259,7 +259,7 @@ impl Pending {
     /// The same where nothing but the record is to be written.
     pub async fn refuse(&self, active: &Active, txn: Txn, error: Error, warnings: Vec<String>) -> Refusal {
         Metrics::add(&active.metrics.refused, 1);
-        match self.try_refuse(txn, &error).await {
+        match Box::pin(self.try_refuse(txn, &error)).await {
             Ok(()) => self.refusal(error, warnings),
             Err(failed) => self.unrecorded(commit_error(failed)),
         }

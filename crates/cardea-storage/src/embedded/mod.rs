@@ -76,6 +76,9 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Checks every page of the tree, value and record before anything is served.
     pub verify: bool,
+    /// Whether nobody is working on a commit that could still join the next sync. A sync never waits for it longer than
+    /// two milliseconds, and not at all while it says yes.
+    pub quiet: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Options {
@@ -88,6 +91,7 @@ impl Options {
             reserve_bytes: 64 << 20,
             segment_bytes: 16 << 20,
             verify: false,
+            quiet: Arc::new(|| true),
         }
     }
 }

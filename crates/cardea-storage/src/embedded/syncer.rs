@@ -8,22 +8,23 @@ use std::time::{Duration, Instant};
 use crate::embedded::journal::{Group, JournalFile, WriteFailure, Writer};
 use crate::embedded::shared::Shared;
 
-/// A group of at least this many waiters says that many more are on their way: the next one is given a moment to gather.
-/// A lone writer never waits for company.
-const GATHER_WAITERS_MIN: usize = 8;
-/// Longest such moment. Measured with 128 connections on two cores: a sync for every third request costs more in wake-ups
-/// than the wait does.
-const GATHER_MAX: Duration = Duration::from_micros(300);
+/// A group of at least this many waiters is a crowd, and whoever was just answered comes back with the next request: the
+/// next group gathers while somebody is at work. Fewer never wait for company.
+const CROWD_MIN: usize = 4;
+/// How often gathering looks whether anybody still works.
+const GATHER_LOOK: Duration = Duration::from_micros(150);
+/// Looks at most: two milliseconds. Measured with 128 connections on two cores: a sync for every eighth request took a
+/// fifth of a processor in wake-ups that answer nobody; with tens of requests to a sync a third more are answered.
+const GATHER_LOOKS_MAX: u32 = 13;
 
 pub(crate) fn run(shared: &Arc<Shared>, mut writer: Writer) {
     let mut group = Group::new();
-    let mut gather = Duration::ZERO;
+    let mut crowd = 0;
     loop {
-        if !gather.is_zero() {
-            std::thread::sleep(gather);
+        if crowd >= CROWD_MIN {
+            gather(shared);
         }
         let log_upto;
-        let waiters;
         {
             let mut state = shared.lock();
             while state.pending.is_empty() {
@@ -38,7 +39,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut writer: Writer) {
             std::mem::swap(&mut group, &mut state.pending);
             state.inflight_upto = group.last();
             state.inflight_waiters = std::mem::take(&mut state.pending_waiters);
-            waiters = state.inflight_waiters.len();
+            crowd = state.inflight_waiters.len();
             log_upto = state.log_end;
             if std::mem::take(&mut state.rotate) {
                 writer.rotate();
@@ -59,9 +60,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut writer: Writer) {
         match written {
             Ok(file) => {
                 shared.syncs.fetch_add(1, Ordering::Relaxed);
-                let took = started.elapsed();
-                shared.sync_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
-                gather = if waiters >= GATHER_WAITERS_MIN { (took / 2).min(GATHER_MAX) } else { Duration::ZERO };
+                shared.sync_ns.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
                 acknowledge(shared, &group, log_upto, file);
             }
             Err(WriteFailure::Full(error)) => {
@@ -74,6 +73,16 @@ pub(crate) fn run(shared: &Arc<Shared>, mut writer: Writer) {
             }
         }
         group.clear();
+    }
+}
+
+/// Lets the next group grow while somebody is at work who may join it.
+fn gather(shared: &Shared) {
+    for _ in 0..GATHER_LOOKS_MAX {
+        if (shared.options.quiet)() {
+            return;
+        }
+        std::thread::sleep(GATHER_LOOK);
     }
 }
 
