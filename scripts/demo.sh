@@ -47,6 +47,7 @@ listener "tcp" {
   address     = "127.0.0.1:$port"
   tls_disable = true
 }
+dialect "aws_secrets_manager" {}
 disable_mlock = true
 HCL
 start_server
@@ -95,6 +96,7 @@ say "3. A policy for payment-service, AppRole, and a secret id that travels wrap
 path "secret/data/payment-service/*" { capabilities = ["read"] }
 path "database/creds/payments"       { capabilities = ["read"] }
 path "sys/leases/renew"              { capabilities = ["update"] }
+path "identity/access-key"           { capabilities = ["update"] }
 HCL
 "$cardea" write auth/approle/role/payment-service token_policies=payment-service token_ttl=1h secret_id_num_uses=1 >/dev/null
 "$cardea" write database/config/payments plugin_name=postgresql-database-plugin allowed_roles=payments \
@@ -173,7 +175,34 @@ after=$("$cardea" read -field=sha256 sys/rotate/digest)
 note "digest over all ciphertexts, before and after: ${before:0:32}…"
 note "api_key = $(service kv get -mount=secret -field=api_key payment-service/config)"
 
-say "8. The log proves itself"
+say "8. The same secret through AWS's own SDK: one policy and one log for both doors"
+sdk="$root/target/aws-sdk" sdk_version=boto3==1.44.5
+if [ ! -x "$sdk/bin/python" ] || ! "$sdk/bin/python" -c 'import boto3' 2>/dev/null; then
+  python3 -m venv --clear "$sdk" >/dev/null 2>&1 && "$sdk/bin/pip" install -q --disable-pip-version-check "$sdk_version" >/dev/null 2>&1 || true
+fi
+if "$sdk/bin/python" -c 'import boto3' 2>/dev/null; then
+  service access-key create -ttl=10m -format=env > "$work/key.env"
+  (
+    set -a; . "$work/key.env"; set +a
+    export AWS_ENDPOINT_URL=$VAULT_ADDR AWS_REGION=eu-central-1 AWS_DEFAULT_REGION=eu-central-1
+    "$sdk/bin/python" - <<'PY'
+import boto3
+secrets = boto3.client("secretsmanager")
+print("   GetSecretValue:", secrets.get_secret_value(SecretId="payment-service/config")["SecretString"])
+try:
+    secrets.get_secret_value(SecretId="billing-service/config")
+    raise SystemExit("another service's secret was given out")
+except secrets.exceptions.ClientError as refused:
+    print("   billing-service/config:", refused.response["Error"]["Code"])
+PY
+  ) || die "AWS's SDK"
+  sleep 1.2
+  "$cardea" audit search -path=secret/data/payment-service/config | tail -n 2 | sed 's/^/   /'
+else
+  note "skipped: $sdk_version could not be installed (python3-venv, PyPI)"
+fi
+
+say "9. The log proves itself"
 sleep 1.2
 "$cardea" audit checkpoint > "$work/checkpoint"
 "$cardea" audit checkpoint -field=key > "$work/log.key"

@@ -5,6 +5,7 @@ Must never reach AWS: every client gets the server's address and made-up credent
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -15,6 +16,8 @@ import pytest
 boto3 = pytest.importorskip("boto3")
 from botocore.config import Config  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
+
+from server_under_test import Server, free_port  # noqa: E402
 
 REGION = "eu-central-1"
 MOUNT = "secret"  # what a development server binds the dialect to
@@ -382,3 +385,54 @@ def test_the_command_line(server, aws, name):
     run("create-secret", "--name", name, "--secret-string", '{"a":"b"}')
     assert run("get-secret-value", "--secret-id", name)["SecretString"] == '{"a":"b"}'
     assert run("list-secrets", "--filters", f"Key=name,Values={name}")["SecretList"][0]["Name"] == name
+
+
+@pytest.fixture
+def https_server(tmp_path, monkeypatch):
+    """A server with a private certificate authority and a dialect as an owner configures it."""
+    if not os.environ.get("CARDEA_BINARY") or shutil.which("openssl") is None:
+        pytest.skip("needs a binary to start (CARDEA_BINARY) and openssl")
+    ca, key = tmp_path / "ca.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(ca)],
+        check=True, capture_output=True,
+    )
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
+    port = free_port()
+    server = Server(f"https://localhost:{port}")
+    server.directory = tmp_path
+    (tmp_path / "cardea.hcl").write_text(
+        f'storage "embedded" {{ path = "{tmp_path}/data" }}\n'
+        f'listener "tcp" {{\n  address = "127.0.0.1:{port}"\n  tls_cert_file = "{ca}"\n  tls_key_file = "{key}"\n}}\n'
+        'dialect "aws_secrets_manager" {\n  account_id = "000000000042"\n  regions = ["eu-west-1"]\n  mount = "apps/kv"\n}\n'
+        "disable_mlock = true\n"
+    )
+    server._spawn([f"-config={tmp_path}/cardea.hcl"])
+    yield server, str(ca)
+    server.close()
+
+
+def test_https_and_an_owners_bindings(https_server, monkeypatch):
+    server, ca = https_server
+    root = hvac.Client(url=server.address, verify=ca)
+    made = root.sys.initialize(1, 1)
+    root.sys.submit_unseal_key(made["keys"][0])
+    root.token = made["root_token"]
+    root.sys.enable_secrets_engine("kv", path="apps/kv", options={"version": "2"})
+    root.sys.create_or_update_policy("p", 'path "apps/kv/*" { capabilities = ["create", "read", "list"] }')
+    key = root.write_data("identity/access-key", data={"ttl": "5m", "policies": ["p"]})["data"]
+    # The usual variables alone, as a program has them that was written for AWS.
+    for variable, value in {
+        "AWS_ENDPOINT_URL": server.address, "AWS_CA_BUNDLE": ca, "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": key["access_key_id"], "AWS_SECRET_ACCESS_KEY": key["secret_access_key"],
+        "AWS_SESSION_TOKEN": key.get("session_token") or "", "AWS_CONFIG_FILE": os.devnull,
+    }.items():
+        monkeypatch.setenv(variable, value)
+    aws = boto3.session.Session().client("secretsmanager")
+    made = aws.create_secret(Name="a", SecretString='{"k":"v"}')
+    assert made["ARN"].startswith("arn:aws:secretsmanager:eu-west-1:000000000042:secret:a-")
+    seen = root.secrets.kv.v2.read_secret_version("a", mount_point="apps/kv", raise_on_deleted_version=True)
+    assert seen["data"]["data"] == {"k": "v"}
+    elsewhere = boto3.session.Session().client("secretsmanager", region_name="us-east-1")
+    refused(elsewhere.list_secrets, "InvalidSignatureException")
