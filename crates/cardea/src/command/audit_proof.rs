@@ -63,7 +63,7 @@ pub const COMMANDS: &[Command] = &[
             Flag::text("decision", "allow or deny."),
             Flag::text("operation", "create, read, update, patch, delete or list."),
             Flag::text("value", "A value that stands hashed in the log; - reads it from standard input."),
-            Flag::number("limit", "Most records to print; 100 if absent."),
+            Flag::number("limit", "Most records to print, from the oldest that matches on; 100 if absent."),
         ]],
         traits: Traits::SERVER,
         count: (0, 0),

@@ -95,6 +95,13 @@ fn operators_ask_what_vault_asks() {
             SEALED_TABLE,
         ),
         row(
+            "operator unseal -accept-restored abcd",
+            &[("PUT /v1/sys/unseal", 200, SEALED)],
+            &[r#"PUT /v1/sys/unseal {"key":"abcd","migrate":false,"accept_restored":true}"#],
+            0,
+            SEALED_TABLE,
+        ),
+        row(
             "operator unseal -reset",
             &[("PUT /v1/sys/unseal", 200, SEALED)],
             &[r#"PUT /v1/sys/unseal {"reset":true}"#],

@@ -32,6 +32,10 @@ pub const COMMANDS: &[Command] = &[
         flags: &[&[
             Flag::switch("reset", "Forget the shares given so far."),
             Flag::switch("migrate", "The share is for a move to another seal."),
+            Flag::switch(
+                "accept-restored",
+                "Open a store that is older than its witness remembers: a backup was restored. Revocation then waits for sys/leases/thaw.",
+            ),
         ]],
         traits: Traits::SERVER,
         count: (0, 1),

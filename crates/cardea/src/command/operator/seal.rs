@@ -20,7 +20,12 @@ pub fn unseal(call: &Call) -> Result<(), Failure> {
     } else {
         let argument = call.arguments().first().map(String::as_str);
         let share = input::secret(call, argument, "Unseal Key")?;
-        ("Error unsealing", json!({ "key": share.expose(), "migrate": given.switch("migrate") }))
+        let mut body = json!({ "key": share.expose(), "migrate": given.switch("migrate") });
+        // Vault does not know the word.
+        if given.switch("accept-restored") {
+            body["accept_restored"] = true.into();
+        }
+        ("Error unsealing", body)
     };
     let response = session.send(what, &Request::put("sys/unseal", &body).unwrapped())?;
     if !call.is_table() {
