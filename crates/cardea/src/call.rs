@@ -10,7 +10,10 @@ use cardea_client::options;
 
 /// Flags that every command takes.
 pub const EVERYWHERE: &[Flag] = &[
-    Flag::text("format", "Print the output as table, json, yaml, pretty or raw; access keys also as env. Also CARDEA_FORMAT or VAULT_FORMAT."),
+    Flag::text(
+        "format",
+        "Print the output as table, json, yaml, pretty or raw; access keys also as env. Also CARDEA_FORMAT or VAULT_FORMAT.",
+    ),
     Flag::switch("no-color", "Accepted for scripts; the output has no colors."),
     Flag::switch("non-interactive", "Never ask on the terminal; fail instead."),
 ];
