@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub const LOOKED_AT_MAX: usize = 5_000;
 /// Names fetched at once.
 const NAMES_AT_ONCE: usize = 256;
-/// Most bytes of payloads in one answer; the rest is on the next page.
+/// Bytes of payloads after which an answer takes no more; the rest is on the next page, or refused item by item.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// One page of the secrets that the caller may know of.
@@ -125,9 +125,17 @@ pub async fn read_many(cx: &mut Context<'_>, many: &ManySecrets) -> Result<Secre
     let mut batch = SecretBatch::default();
     match many {
         ManySecrets::Named(named) => {
+            let mut bytes = 0;
             for (word, wanted) in named {
-                match read_one(cx, wanted).await {
-                    Ok(answer) => batch.values.push(answer),
+                let found = match bytes > BATCH_BYTES_MAX {
+                    true => Err(Error::new(Cause::TooLarge, "the answer has no room left for this secret")),
+                    false => read_one(cx, wanted).await,
+                };
+                match found {
+                    Ok(answer) => {
+                        bytes += size_of(&answer);
+                        batch.values.push(answer);
+                    }
                     Err(error) if is_of_item(&error) => batch.refused.push((word.clone(), error)),
                     Err(error) => return Err(error),
                 }
@@ -144,7 +152,7 @@ pub async fn read_many(cx: &mut Context<'_>, many: &ManySecrets) -> Result<Secre
                 let wanted = SecretRef { path: CanonicalPath::parse(&secret.path)?, short_id: None };
                 match read_one(cx, &wanted).await {
                     Ok(answer) => {
-                        bytes += answer.payload.as_ref().map_or(0, |payload| payload.text().len());
+                        bytes += size_of(&answer);
                         batch.values.push(answer);
                     }
                     Err(error) if is_of_item(&error) => batch.refused.push((secret.path.clone(), error)),
@@ -160,8 +168,13 @@ pub async fn read_many(cx: &mut Context<'_>, many: &ManySecrets) -> Result<Secre
     Ok(batch)
 }
 
+/// Of its payload, in bytes.
+fn size_of(answer: &SecretAnswer) -> usize {
+    answer.payload.as_ref().map_or(0, |payload| payload.text().len())
+}
+
 fn is_of_item(error: &Error) -> bool {
-    matches!(error.cause, Cause::Denied | Cause::NotFound | Cause::Invalid)
+    matches!(error.cause, Cause::Denied | Cause::NotFound | Cause::Invalid | Cause::TooLarge)
 }
 
 async fn read_one(cx: &mut Context<'_>, wanted: &SecretRef) -> Result<SecretAnswer, Error> {

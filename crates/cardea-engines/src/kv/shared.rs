@@ -236,6 +236,10 @@ async fn move_stage(
                 return Err(SecretFault::TooManyStages.into());
             }
             check_stages(&secret, &[stage.to_owned()])?;
+            // What can no longer be read must not become what everybody reads.
+            if !secret.version(to).is_some_and(|version| version.is_readable(cx.now)) {
+                return Err(SecretFault::NoVersion.into());
+            }
             if stage == STAGE_CURRENT {
                 if secret.stages.get(STAGE_PREVIOUS) == Some(&to) {
                     secret.stages.remove(STAGE_PREVIOUS);

@@ -8,9 +8,10 @@ use cardea_model::operation::{
 };
 use cardea_model::secret::{
     STAGE_CURRENT, STAGE_PENDING, STAGE_PREVIOUS, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretFault,
-    SecretPage, SecretReport, SecretValue, name_of_path, path_of_name, short_id,
+    SecretPage, SecretReport, SecretValue, VersionState, name_of_path, path_of_name, short_id,
 };
 use cardea_model::{Body, Cause, Error, SecretOp};
+use proptest::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -487,6 +488,133 @@ async fn each_operation_is_judged_as_the_route_that_does_as_much() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_is_not_promoted() {
+    let bench = Bench::new();
+    create(&bench, "s", Some("one"), "a").await.unwrap();
+    for (word, verb) in [("b", "delete"), ("c", "destroy")] {
+        let number = put(&bench, "s", "two", word, &["blue"]).await.unwrap().version.unwrap();
+        bench.call("POST", &format!("{verb}/s"), &format!(r#"{{"versions":[{number}]}}"#)).await;
+        is_fault(move_stage(&bench, STAGE_CURRENT, Some("a"), Some(word)).await, SecretFault::NoVersion);
+    }
+    assert_eq!(bench.call("GET", "data/s", "").await.data()["data"]["value"], "one");
+}
+
+#[tokio::test]
+async fn a_batch_has_room_for_so_much() {
+    let bench = Bench::new();
+    let big = format!(r#"{{"data":{{"k":"{}"}}}}"#, "x".repeat(700_000));
+    let mut named = Vec::new();
+    for n in 0..8 {
+        assert_eq!(bench.call("POST", &format!("data/s{n}"), &big).await.status, 200);
+        named.push((format!("s{n}"), at(&format!("s{n}"))));
+    }
+    let batch = batch(&bench, ManySecrets::Named(named)).await;
+    assert_eq!((batch.values.len(), batch.refused.len()), (6, 2));
+    assert!(batch.refused.iter().all(|(_, error)| error.cause == Cause::TooLarge));
+    let mut seen = 0;
+    let mut query = all();
+    loop {
+        let page = self::batch(&bench, ManySecrets::Matching(query.clone())).await;
+        seen += page.values.len();
+        let Some(next) = page.next else { break };
+        query.after = next;
+    }
+    assert_eq!(seen, 8);
+}
+
+/// One step of somebody at one of the doors.
+#[derive(Clone, Debug)]
+enum Step {
+    Create(bool),
+    Put { token: u8, stages: Vec<&'static str> },
+    Move { stage: &'static str, from: Option<u8>, to: Option<u8> },
+    Delete(Option<u64>),
+    Restore,
+    Wait(u64),
+    VaultWrite,
+    VaultDelete(&'static str, u64),
+    VaultKeep(u64),
+    VaultForget,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let stage = prop_oneof![Just(STAGE_CURRENT), Just(STAGE_PENDING), Just(STAGE_PREVIOUS), Just("blue")];
+    let id = proptest::option::weighted(0.7, 0..6u8);
+    let step = prop_oneof![
+        2 => any::<bool>().prop_map(Step::Create),
+        6 => (0..6u8, proptest::collection::vec(stage.clone(), 0..3)).prop_map(|(token, stages)| Step::Put { token, stages }),
+        4 => (stage, id.clone(), id).prop_map(|(stage, from, to)| Step::Move { stage, from, to }),
+        1 => prop_oneof![Just(None), Just(Some(60u64))].prop_map(Step::Delete),
+        1 => Just(Step::Restore),
+        1 => (1..90u64).prop_map(Step::Wait),
+        3 => Just(Step::VaultWrite),
+        2 => (prop_oneof![Just("delete"), Just("undelete"), Just("destroy")], 1..9u64)
+            .prop_map(|(verb, number)| Step::VaultDelete(verb, number)),
+        1 => (1..4u64).prop_map(Step::VaultKeep),
+        1 => Just(Step::VaultForget),
+    ];
+    proptest::collection::vec(step, 1..50)
+}
+
+async fn walk(bench: &Bench, step: &Step) {
+    let word = |id: &u8| format!("t{id}");
+    let done = match step {
+        Step::Create(with_value) => create(bench, "s", with_value.then_some("v"), "t0").await.map(|_| ()),
+        Step::Put { token, stages } => put(bench, "s", &word(token), &word(token), stages).await.map(|_| ()),
+        Step::Move { stage, from, to } => {
+            let (from, to) = (from.as_ref().map(word), to.as_ref().map(word));
+            move_stage(bench, stage, from.as_deref(), to.as_deref()).await.map(|_| ())
+        }
+        Step::Delete(recovery_s) => one(bench, "s", SecretAct::Delete { recovery_s: *recovery_s }).await.map(|_| ()),
+        Step::Restore => one(bench, "s", SecretAct::Restore).await.map(|_| ()),
+        Step::Wait(seconds) => {
+            bench.advance_s(*seconds);
+            Ok(())
+        }
+        Step::VaultWrite => {
+            bench.call("POST", "data/s", r#"{"data":{"k":"v"}}"#).await;
+            Ok(())
+        }
+        Step::VaultDelete(verb, number) => {
+            bench.call("POST", &format!("{verb}/s"), &format!(r#"{{"versions":[{number}]}}"#)).await;
+            Ok(())
+        }
+        Step::VaultKeep(most) => {
+            bench.call("POST", "metadata/s", &format!(r#"{{"max_versions":{most}}}"#)).await;
+            Ok(())
+        }
+        Step::VaultForget => {
+            bench.call("DELETE", "metadata/s", "").await;
+            Ok(())
+        }
+    };
+    if let Err(error) = done {
+        let expected = [Cause::NotFound, Cause::Conflict, Cause::Invalid, Cause::TooLarge];
+        assert!(expected.contains(&error.cause), "{error}");
+    }
+}
+
+/// What must hold after every step, whoever took it.
+async fn holds(bench: &Bench) {
+    let payloads = bench.stored("payload");
+    let Ok(facts) = one(bench, "s", SecretAct::Describe).await else { return };
+    let secret = &facts.secret;
+    assert_eq!(secret.stages.get(STAGE_CURRENT).copied().unwrap_or_default(), secret.current);
+    assert!(secret.stages.values().all(|number| secret.version(*number).is_some()), "{:?}", secret.stages);
+    let numbers: Vec<u64> = secret.versions.iter().map(|version| version.number).collect();
+    assert!(numbers.is_sorted() && numbers.last().copied().unwrap_or_default() <= secret.newest());
+    assert_eq!(secret.oldest, numbers.first().copied().unwrap_or_default());
+    assert_eq!(secret.version(secret.current).is_some(), secret.current > 0);
+    for version in &secret.versions {
+        let kept = payloads.contains(&format!("{}/{:020}", secret.id, version.number));
+        assert_eq!(kept, version.state != VersionState::Destroyed, "payload of version {}", version.number);
+    }
+    let here = payloads.iter().filter(|name| name.starts_with(&secret.id)).count();
+    assert_eq!(here, secret.versions.iter().filter(|version| version.state != VersionState::Destroyed).count());
+    assert!(bench.stored("doomed").len() <= 1);
+}
+
+#[tokio::test]
 async fn passwords_hold_what_was_asked() {
     let bench = Bench::new();
     let wish = |length, kinds: &[&str], each| PasswordWish {
@@ -541,6 +669,19 @@ fn foreign_names_and_paths_are_two_spellings_of_one_thing() {
 }
 
 proptest::proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn labels_versions_and_payloads_agree_after_every_step(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let bench = Bench::new();
+            for step in &steps {
+                walk(&bench, step).await;
+                holds(&bench).await;
+            }
+        });
+    }
+
     #[test]
     fn no_two_names_meet_in_one_path(a in "[a./]{0,6}", b in "[a./]{0,6}") {
         let (Ok(one), Ok(other)) = (path_of_name(&a), path_of_name(&b)) else { return Ok(()) };
