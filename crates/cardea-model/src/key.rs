@@ -616,7 +616,7 @@ pub enum KeyAnswer {
         used: KeyUsed,
         mac: Vec<u8>,
     },
-    Public {
+    PublicKey {
         key: Box<Key>,
         used: KeyUsed,
         spki: Vec<u8>,

@@ -202,7 +202,7 @@ impl Transit {
                 ops::in_use(key)?;
                 let material = ops::material(cx, key, key.latest).await?;
                 let spki = material.key.spki().map_err(ops::refused)?.to_vec();
-                Ok(KeyAnswer::Public { key: Box::new(key.clone()), used: used(key, key.latest), spki })
+                Ok(KeyAnswer::PublicKey { key: Box::new(key.clone()), used: used(key, key.latest), spki })
             }
             KeyOp::Agree { peer_spki, .. } => {
                 for_usage(key, KeyUsage::Agree)?;

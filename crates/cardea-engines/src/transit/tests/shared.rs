@@ -135,7 +135,7 @@ async fn signatures_cross_wires() {
         assert!(!valid || used.version == 1, "the version that signed");
     }
     assert_eq!(fault(bench.shared(verify(b"short", true)).await), Some(KeyFault::DigestLength));
-    let KeyAnswer::Public { spki, key, .. } = bench.shared(KeyOp::PublicKey { key: named("k") }).await.unwrap().1
+    let KeyAnswer::PublicKey { spki, key, .. } = bench.shared(KeyOp::PublicKey { key: named("k") }).await.unwrap().1
     else {
         panic!();
     };
@@ -231,7 +231,7 @@ async fn data_keys_macs_and_shared_secrets() {
     let peer = KeyMaterial::generate(KeyAlgorithm::EcP384, 0, &cardea_crypto::random::SystemRandomness).unwrap();
     let op = KeyOp::Agree { key: named(&ec.name), peer_spki: peer.spki().unwrap().to_vec() };
     let KeyAnswer::Shared { secret, .. } = bench.shared(op).await.unwrap().1 else { panic!() };
-    let KeyAnswer::Public { spki, .. } = bench.shared(KeyOp::PublicKey { key: named(&ec.name) }).await.unwrap().1
+    let KeyAnswer::PublicKey { spki, .. } = bench.shared(KeyOp::PublicKey { key: named(&ec.name) }).await.unwrap().1
     else {
         panic!();
     };
