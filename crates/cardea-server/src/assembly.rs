@@ -93,6 +93,7 @@ pub async fn start_in(config: Config, world: Surroundings) -> Result<Running, St
 /// As [`start`].
 pub(crate) async fn open(config: Config, world: Surroundings) -> Result<Ready, StartError> {
     config.check()?;
+    check_witness(&config)?;
     let bindings = listener::bind(&config.listeners).await?;
     let witness = world.witness.clone().or_else(|| file_witness(&config));
     let (config, world, opened) = tokio::task::spawn_blocking(move || {
@@ -125,6 +126,16 @@ pub(crate) async fn open(config: Config, world: Surroundings) -> Result<Ready, S
 fn sealed_shut(error: &Error) -> StartError {
     let detail = error.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
     StartError::new(format!("the server cannot be unsealed by its key: {}{detail}", error.client))
+}
+
+/// The folder is not made: where it is on another disk, one that is missing means that the disk is.
+fn check_witness(config: &Config) -> Result<(), StartError> {
+    match config.witness_file.as_deref().and_then(Path::parent) {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(StartError::new(format!("witness_file: there is no folder {}", folder.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn file_witness(config: &Config) -> Option<Arc<dyn Witness>> {

@@ -295,6 +295,11 @@ fn starts_that_cannot_be_end_with_one_clear_line() {
     assert!(fails(&["-dev", "-dev-tls"]).contains("-dev-tls is not supported"));
     assert!(fails(&[&config, "-log-level=loud"]).contains("-log-level is"));
 
+    let lost = tempfile::tempdir().unwrap();
+    let words = deploy(lost.path(), &format!("log {{\n  witness_file = \"{}/disk/w\"\n}}", lost.path().display()));
+    assert!(fails(&[&words]).contains("witness_file: there is no folder"), "a disk that is not there");
+    assert!(!lost.path().join("data").exists());
+
     // A data directory that is a file, and one that may not be written (root may write everywhere).
     fs::write(folder.path().join("data"), "").unwrap();
     assert!(fails(&[&config]).contains("the store cannot be opened"));
