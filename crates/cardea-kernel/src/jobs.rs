@@ -22,7 +22,7 @@ pub enum Job {
         #[serde(default)]
         cursor: Option<String>,
     },
-    /// Revoke a removed mount's leases, then delete everything it stored.
+    /// Revoke the tokens of a removed mount's logins and its leases, then delete everything it stored.
     RemoveMount {
         namespace: NamespaceId,
         uuid: String,
@@ -33,6 +33,9 @@ pub enum Job {
         /// Whether all leases are marked: what is left is to wait for the source.
         #[serde(default)]
         marked: bool,
+        /// Where the look for tokens of an auth mount's logins goes on; `None` before its begin.
+        #[serde(default)]
+        tokens_after: Option<String>,
     },
     /// Rewrap every data key under the current key-encryption key.
     Rewrap {

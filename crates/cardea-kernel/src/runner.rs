@@ -26,6 +26,9 @@ const LEASES_A_STEP: usize = 10;
 const KEYS_A_STEP: usize = 90;
 /// Tokens ended in one look.
 const TOKENS_A_ROUND: usize = 512;
+/// Tokens looked at in one batch, and revoked in it (a read and two writes each), while a removed auth mount's are searched.
+const TOKENS_A_LOOK: usize = 256;
+const TOKENS_A_STEP: usize = 24;
 /// Access keys removed in one look, each by two deletions of one batch.
 const ACCESS_KEYS_A_ROUND: usize = 40;
 /// Sources whose counted refusals are written in one look.
@@ -210,19 +213,27 @@ async fn mark(txn: &mut Txn, namespace: &NamespaceId, page: &[String], mount: Op
     Ok(())
 }
 
-/// Marks a removed mount's leases, waits until its source has confirmed them all, then deletes what the mount stored.
+/// Revokes the tokens of a removed auth mount's logins, or marks a removed mount's leases; waits until its source has confirmed them all, then deletes what the mount stored.
 async fn remove_mount(active: &Arc<Active>, mut txn: Txn, key: &str, job: Job) -> Result<Progress, Error> {
-    let Job::RemoveMount { namespace, uuid, path, cursor, marked } = &job else {
+    let Job::RemoveMount { namespace, uuid, path, cursor, marked, tokens_after } = &job else {
         return Err(Error::internal("not the removal of a mount"));
     };
     let now = txn.now().await?;
     if !marked {
-        // Another mount may serve at the same path by now: only the leases of this one are meant.
-        let page = leases::under(&mut txn, namespace, path, cursor.as_deref(), LEASES_A_STEP).await?;
-        mark(&mut txn, namespace, &page, Some(uuid)).await?;
         let (namespace, uuid, path) = (namespace.clone(), uuid.clone(), path.clone());
-        let marked = page.is_empty();
-        jobs::enqueue(&mut txn, &Job::RemoveMount { namespace, uuid, path, cursor: page.last().cloned(), marked })?;
+        let job = if path.starts_with("auth/") {
+            // Whom it vouched for, it vouches for no more; what hangs on those tokens goes with them.
+            let after = tokens_after.as_deref().unwrap_or_default();
+            let last = tokens::revoke_logins(&mut txn, &namespace, &uuid, after, TOKENS_A_LOOK, TOKENS_A_STEP).await?;
+            Job::RemoveMount { namespace, uuid, path, cursor: None, marked: last.is_none(), tokens_after: last }
+        } else {
+            // Another mount may serve at the same path by now: only the leases of this one are meant.
+            let page = leases::under(&mut txn, &namespace, &path, cursor.as_deref(), LEASES_A_STEP).await?;
+            mark(&mut txn, &namespace, &page, Some(&uuid)).await?;
+            let (cursor, marked) = (page.last().cloned(), page.is_empty());
+            Job::RemoveMount { namespace, uuid, path, cursor, marked, tokens_after: None }
+        };
+        jobs::enqueue(&mut txn, &job)?;
         commit(txn).await?;
         return Ok(Progress::More);
     }

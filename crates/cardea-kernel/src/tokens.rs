@@ -385,6 +385,34 @@ pub async fn revoke(txn: &mut Txn, namespace: &NamespaceId, id: &str, keep_child
     jobs::enqueue(txn, &jobs::Job::RevokeToken { namespace: namespace.clone(), token: id.to_owned(), keep_children })
 }
 
+/// Revokes tokens that logins by a mount made: of the next `look` tokens after the id `after`, at most `most`. Returns the last
+/// id that was looked at; `None` at the end.
+pub async fn revoke_logins(
+    txn: &mut Txn,
+    namespace: &NamespaceId,
+    mount_uuid: &str,
+    after: &str,
+    look: usize,
+    most: usize,
+) -> Result<Option<String>, Error> {
+    let prefix = format!("{}/tokens/token/", namespace.as_str());
+    let start = format!("{prefix}{after}");
+    let page = txn.entries::<Token>(prefix.as_bytes(), Some(start.as_bytes()), look).await?;
+    let mut last = None;
+    let mut revoked = 0;
+    for (_, token) in page {
+        if revoked == most {
+            break;
+        }
+        if !token.revoked && token.login.as_ref().is_some_and(|login| login.mount_uuid == mount_uuid) {
+            revoke(txn, namespace, &token.id, false).await?;
+            revoked += 1;
+        }
+        last = Some(token.id);
+    }
+    Ok(last)
+}
+
 /// One resumable step of removing a revoked token: children first, then the records. Returns whether it is finished.
 pub async fn remove_step(
     txn: &mut Txn,

@@ -342,6 +342,7 @@ fn disable(active: &Active, cx: &mut Context<'_>, auth: bool, path: &str) -> Res
         path: mount.path.clone(),
         cursor: None,
         marked: false,
+        tokens_after: None,
     };
     jobs::enqueue(cx.state.kernel_side(), &job)?;
     let after = vec![After::Mounts(MountChange::Removed { path: mount.path.clone() }), After::Wake];

@@ -451,6 +451,34 @@ async fn a_login_may_answer_with_a_key_whose_token_ends_with_it() {
     }
 }
 
+/// More logins than one step revokes, a child, a key, and somebody else's login that stays.
+#[tokio::test]
+async fn a_removed_auth_mount_takes_its_tokens_and_their_keys_with_it() {
+    let world = world().await;
+    world.policy("parent", r#"path "auth/token/create" { capabilities = ["update"] }"#).await;
+    let terms = json!({"policies": ["issue", "mounts", "parent"]});
+    world.stub(terms.clone()).await;
+    world.prepare("sys/auth/other", json!({ "type": "stub" })).await;
+    world.prepare("auth/other/terms", terms).await;
+    let stays = world.write("", "auth/other/login", json!({ "alias": "web" })).await.unwrap().token();
+    let (mut tokens, mut keys) = (Vec::new(), Vec::new());
+    for n in 0..70 {
+        let token = world.log_in(&format!("web-{}", n % 3)).await.unwrap().token();
+        keys.push(Key::of(&issue(&world, &token, json!({})).await.unwrap()));
+        tokens.push(token);
+    }
+    let child = world.write(&tokens[0], "auth/token/create", json!({"policies": ["mounts"]})).await.unwrap().token();
+    world.ask(&world.root, Method::Delete, "sys/auth/stub", Value::Null).await.unwrap();
+    for _ in 0..8 {
+        crate::runner::round(&world.active()).await.unwrap();
+    }
+    for (token, key) in tokens.iter().zip(&keys) {
+        assert!(!world.is_good(token).await);
+        assert_eq!(fault(read(&world, key, "sys/mounts").await), Some(CredentialFault::UnknownKey));
+    }
+    assert!(!world.is_good(&child).await && world.is_good(&stays).await && world.is_good(&world.root).await);
+}
+
 #[tokio::test]
 async fn only_service_tokens_issue_and_uses_are_counted() {
     let world = world().await;
