@@ -39,7 +39,8 @@ pub trait Engine: Send + Sync + 'static {
         None
     }
 
-    /// The same for operations on keys. Keys are named by then: see [`Engine::key_name`].
+    /// The same for operations on keys. Keys are named by then (see [`Engine::key_name`]); what is still an id or an alias
+    /// is of no key, and its words stand in the path.
     fn key(&self, _op: KeyOp) -> Option<SharedOp<Self::Op>> {
         None
     }

@@ -10,7 +10,7 @@ use crate::plug::Plug;
 use crate::reply::Reply;
 use crate::source::FakeSource;
 use crate::synthetic::Synthetic;
-use crate::toy::{MOUNT_BINDING, Toy};
+use crate::toy::{KEYS_BINDING, MOUNT_BINDING, Toy};
 use cardea_audit::Record;
 use cardea_auth::jwt::Jwt;
 use cardea_crypto::random::{Randomness, SeededRandomness};
@@ -400,6 +400,7 @@ impl TestServer {
         let mut config =
             DialectConfig { logged_headers: self.builder.logged_headers.clone(), ..DialectConfig::default() };
         config.bindings.insert(MOUNT_BINDING.to_owned(), "secret/".to_owned());
+        config.bindings.insert(KEYS_BINDING.to_owned(), "transit/".to_owned());
         assert!(dialect.claims(&wire), "the dialect does not claim {}", wire.path);
         let (context, result) = match dialect.lower(&config, wire) {
             Ok(lowered) => (lowered.context, self.node.answer(lowered.request).await),

@@ -83,6 +83,10 @@ impl Transit {
     /// # Errors
     /// Not found for a key that is not there, [`KeyFault`]s, and what the store says.
     pub async fn shared(&self, cx: &mut Context<'_>, op: &KeyOp) -> Result<KeyAnswer, Error> {
+        // An id or an alias that became no name is of no key.
+        if op.key().is_some_and(|key| !matches!(key, KeyRef::Name(_))) {
+            return Err(Error::not_found());
+        }
         match op {
             KeyOp::Create { name, new } => manage::create(cx, name.as_deref(), new).await.map(answer),
             KeyOp::Describe { key } => Ok(answer((*ops::find(cx, key.text()).await?).clone())),

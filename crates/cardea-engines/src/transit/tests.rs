@@ -7,6 +7,7 @@ mod transcripts;
 mod transfers;
 
 use crate::transit::counter::{BLOCK, USES_MAX};
+use crate::transit::forms;
 use crate::transit::model::{KeyRecord, Material, Purge, Uses};
 use crate::transit::routes::{ROUTES, SHARED};
 use base64::Engine as _;
@@ -15,6 +16,19 @@ use cardea_model::{Action, Method};
 use cardea_sdk::Access;
 use harness::Bench;
 use serde_json::{Value, json};
+
+proptest::proptest! {
+    #[test]
+    fn what_is_tagged_comes_back_and_nothing_panics(
+        version in 1u64.., bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80), jws: bool, text in "(vault:v?)?[0-9:v+=A-Za-z/]{0,30}"
+    ) {
+        let tagged = forms::tagged(version, &bytes, jws);
+        proptest::prop_assert_eq!(forms::untagged(&tagged, "x", jws).unwrap(), (version, bytes));
+        if let Err(error) = forms::untagged(&text, "ciphertext", jws) {
+            proptest::prop_assert!(text.len() < 12 || !error.client.contains(&text));
+        }
+    }
+}
 
 #[test]
 fn the_route_table_is_whole() {

@@ -176,8 +176,8 @@ async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared)
     })
 }
 
-/// Policies know keys by their names: an id or an alias becomes one before they are asked. What is no key keeps the
-/// words that were said, and whoever may use a key of that name learns that there is none.
+/// Policies know keys by their names: an id or an alias becomes one before they are asked. What is no key stays what it
+/// was: policies are asked about the words that were said, and the engine finds nothing.
 async fn name_key(
     active: &Active,
     engine: &Arc<dyn AnyEngine>,
@@ -197,7 +197,9 @@ async fn name_key(
             engine.key_name(&mut cx, key).await?
         }
     };
-    *key = KeyRef::Name(name.unwrap_or_else(|| key.text().to_owned()));
+    if let Some(name) = name {
+        *key = KeyRef::Name(name);
+    }
     Ok(())
 }
 

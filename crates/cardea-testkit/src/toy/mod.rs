@@ -11,6 +11,8 @@ use cardea_sdk::dialect::{Dialect, DialectConfig, Lowered, RenderContext};
 
 /// The binding that names the mount.
 pub const MOUNT_BINDING: &str = "secrets";
+/// The binding that names the mount of keys.
+pub const KEYS_BINDING: &str = "keys";
 const PREFIX: &str = "/toy/";
 const KEY: &str = "x-toy-key";
 const TIME: &str = "x-toy-time";

@@ -1,7 +1,7 @@
 //! From a typed answer to the wire: `{"version": n, "value": ...}`, or `{"error": words}`.
 
 use cardea_model::wire::WireResponse;
-use cardea_model::{Answer, Body, Cause, Payload, Refusal, SecretBytes};
+use cardea_model::{Answer, Body, Cause, KeyAnswer, Payload, Refusal, SecretBytes};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -21,6 +21,11 @@ pub(super) fn render(answer: Result<Answer, Refusal>) -> WireResponse {
             let status = if found.version.deletion.is_some() { 404 } else { 200 };
             (status, serde_json::to_vec(&Secret { version: found.version.number, value: found.payload.as_ref() }))
         }
+        Ok(Answer { body: Body::Key(answer), .. }) => match *answer {
+            KeyAnswer::Encrypted { sealed, .. } => (200, Ok(hex::encode(sealed).into_bytes())),
+            KeyAnswer::Decrypted { plaintext, .. } => (200, Ok(plaintext.expose().to_vec())),
+            _ => (204, Ok(Vec::new())),
+        },
         Ok(_) => (204, Ok(Vec::new())),
         Err(refusal) => {
             let status = match refusal.error.cause {

@@ -21,4 +21,5 @@ mod policies; // what callers may do
 mod storm; // everything at once
 mod tokens; // what callers show
 mod toy; // one core, two doors
+mod transit; // keys that nobody sees
 mod wrapping; // answers for one reader

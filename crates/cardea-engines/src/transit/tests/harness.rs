@@ -214,7 +214,9 @@ impl Bench {
             let mut txn = self.store.txn();
             let now = txn.now().await?;
             let name = self.engine.key_name(&mut self.context(&mut txn, now, &origin()), key).await?;
-            *key = KeyRef::Name(name.unwrap_or_else(|| key.text().to_owned()));
+            if let Some(name) = name {
+                *key = KeyRef::Name(name);
+            }
         }
         let bound = self.engine.bind_key(op)?;
         match self.transact(&bound).await?.0 {
