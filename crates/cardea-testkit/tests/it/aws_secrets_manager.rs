@@ -131,3 +131,56 @@ async fn a_marked_secret_survives_a_restart_and_ends_with_its_window() {
     assert_eq!(gone.text_at("/__type"), "ResourceNotFoundException");
     ask(&server, &key, "CreateSecret", create).await.expect(200);
 }
+
+#[tokio::test]
+async fn a_sealed_server_says_so_and_nothing_else() {
+    let (mut server, key) = server().await;
+    let now_s = server.now().unix_s();
+    server.crash().await;
+    for body in [json!({ "SecretId": "a" }), json!({ "SecretId": "none" })] {
+        let refused = server.send(&AwsSecretsManager, signed(&key, "GetSecretValue", &body, now_s)).await.expect(503);
+        assert_eq!(refused.text_at("/__type"), "ServiceUnavailableException");
+    }
+}
+
+#[tokio::test]
+async fn lists_and_batches_show_what_the_caller_may_see() {
+    let (server, owner) = server().await;
+    for name in ["open/a", "open/b", "shut/a"] {
+        server.post(&format!("secret/data/{name}"), server.root(), json!({ "data": { "k": "v" } })).await.expect(200);
+    }
+    let policy = r#"path "secret/metadata/open/*" { capabilities = ["read"] } path "secret/data/open/a" { capabilities = ["read"] }"#;
+    server.policy("some", policy).await;
+    let some = server.access_key("some", &["some"], Some(600)).await;
+    let nothing = server.access_key("nothing", &["absent"], Some(600)).await;
+    for (key, expected) in
+        [(&owner, vec!["open/a", "open/b", "shut/a"]), (&some, vec!["open/a", "open/b"]), (&nothing, vec![])]
+    {
+        let listed = ask(&server, key, "ListSecrets", json!({})).await.expect(200);
+        let names: Vec<String> = listed
+            .at("/SecretList")
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|secret| secret["Name"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(names, expected);
+        // One at a time, so that every page ends between what is shown and what is not.
+        let (mut names, mut body) = (Vec::new(), json!({ "MaxResults": 1 }));
+        loop {
+            let page = ask(&server, key, "ListSecrets", body.clone()).await.expect(200);
+            names.extend(
+                page.at("/SecretList").as_array().unwrap().iter().map(|s| s["Name"].as_str().unwrap().to_owned()),
+            );
+            let json: Value = serde_json::from_str(&page.text).unwrap();
+            let Some(token) = json.get("NextToken") else { break };
+            body["NextToken"] = token.clone();
+        }
+        assert_eq!(names, expected);
+    }
+    let batch = json!({ "SecretIdList": ["open/a", "open/b", "shut/a", "shut/none"] });
+    let read = ask(&server, &some, "BatchGetSecretValue", batch).await.expect(200);
+    let codes: Vec<&str> =
+        read.at("/Errors").as_array().unwrap().iter().map(|e| e["ErrorCode"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["AccessDeniedException"; 3], "what exists behind a denial is not told");
+}
