@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real Vault clients against a running server: hvac, Vault's own Go client and node-vault. The server is the one that VAULT_ADDR and
+# Real clients against a running server: hvac, Vault's own Go client, node-vault, and AWS's SDKs and tools. The server is the one that VAULT_ADDR and
 # VAULT_TOKEN name, or else each suite starts its own from CARDEA_BINARY (by default the newest build here). A client whose
 # language is not on the machine is skipped with a word; every suite runs even if one before it failed.
 set -euo pipefail
@@ -18,7 +18,7 @@ fi
 failed=()
 step() { printf '\n== %s\n' "$*"; }
 
-step "hvac"
+step "hvac, boto3, the aws command line"
 if ! cmp -s "$suites/python/requirements.txt" "$work/requirements.txt"; then
   python3 -m venv --clear "$work/venv" # Debian: python3-venv
   "$work/venv/bin/pip" install -q --disable-pip-version-check -r "$suites/python/requirements.txt"
@@ -31,7 +31,7 @@ if command -v go >/dev/null; then
   (cd "$suites/go" && ../with_server.sh go test -count=1 ./...) || failed+=(go)
 else echo "skipped: go is not installed"; fi
 
-step "node-vault"
+step "node-vault, AWS's JavaScript SDK"
 if command -v npm >/dev/null; then
   if ! cmp -s "$suites/node/requirements.txt" "$work/node/requirements.txt"; then
     mkdir -p "$work/node"
@@ -40,6 +40,12 @@ if command -v npm >/dev/null; then
   fi
   NODE_PATH=$work/node/node_modules "$suites/with_server.sh" node --test "$suites/node/" || failed+=(node)
 else echo "skipped: npm is not installed"; fi
+
+step "AWS's Rust SDK"
+if [ -n "${VAULT_ADDR:-}" ]; then echo "skipped: only against a server that the suite starts itself"
+elif command -v cargo >/dev/null; then
+  (cd "$suites/rust" && CARGO_TARGET_DIR=$work/rust "$suites/with_server.sh" "$suites/with_aws_key.sh" cargo test --locked -q) || failed+=(rust)
+else echo "skipped: cargo is not installed"; fi
 
 [ ${#failed[@]} -eq 0 ] || { printf '\nconformance: these suites failed: %s\n' "${failed[*]}" >&2; exit 1; }
 printf '\nconformance: all suites hold\n'
