@@ -271,6 +271,11 @@ pub fn key_form(key: &Key, keys: Vec<(u64, VersionForm)>) -> KeyForm {
 }
 
 #[derive(Serialize)]
+pub struct CacheForm {
+    pub size: u64,
+}
+
+#[derive(Serialize)]
 pub struct ExportForm {
     pub name: String,
     #[serde(rename = "type")]

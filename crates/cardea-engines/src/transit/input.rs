@@ -256,12 +256,37 @@ pub fn export(input: ExportInput) -> Result<Op, Error> {
         "public-key" => ExportKind::Public,
         _ => return Err(Error::invalid("invalid export type")),
     };
-    let versions = match text(input.version).as_str() {
-        "" => ExportVersions::All,
-        "latest" => ExportVersions::Latest,
-        number => ExportVersions::One(number.parse().map_err(|_| Error::invalid("invalid key version"))?),
-    };
-    Ok(Op::Export { name: input.name, kind, versions })
+    Ok(Op::Export { name: input.name, kind, versions: export_versions(input.version)? })
+}
+
+fn export_versions(version: Option<Text>) -> Result<ExportVersions, Error> {
+    match text(version).as_str() {
+        "" => Ok(ExportVersions::All),
+        "latest" => Ok(ExportVersions::Latest),
+        number => number.parse().map(ExportVersions::One).map_err(|_| Error::invalid("invalid key version")),
+    }
+}
+
+#[derive(Deserialize)]
+pub struct ExportWrappedInput {
+    destination: String,
+    source: String,
+    #[serde(default)]
+    version: Option<Text>,
+    #[serde(default)]
+    hash: Option<Text>,
+}
+
+pub fn export_wrapped(input: ExportWrappedInput) -> Result<Op, Error> {
+    let hash = names::oaep_hash(&text(input.hash))?;
+    let versions = export_versions(input.version)?;
+    Ok(Op::ExportWrapped { destination: input.destination, source: input.source, versions, hash })
+}
+
+#[derive(Deserialize)]
+pub struct CacheInput {
+    #[serde(default, rename = "size")]
+    _size: Option<Int>,
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! The life of a key: made, rotated, configured, trimmed and deleted. Import, export and backups stand in `transfer`. A
 //! pointer and the material that it points to change in one transaction; nothing here may leave a version without either.
 
-use crate::transit::model::{CONFIG_NAME, Config, KeyName, KeyRecord, Material, Purge, PurgeRange, Uses};
+use crate::transit::model::{CONFIG_NAME, Config, ImportRecord, KeyName, KeyRecord, Material, Purge, PurgeRange, Uses};
 use crate::transit::names;
 use crate::transit::ops;
 use cardea_crypto::keys::KeyMaterial;
@@ -372,6 +372,7 @@ pub async fn delete(cx: &mut Context<'_>, name: &str) -> Result<(), Error> {
 pub async fn remove(cx: &mut Context<'_>, key: Key) -> Result<(), Error> {
     cx.state.delete::<KeyRecord>(&key.name);
     cx.state.delete::<KeyName>(&key.id);
+    cx.state.delete::<ImportRecord>(&key.id);
     sweep(cx).await?;
     let numbers: Vec<u64> = key.versions.iter().map(|version| version.number).collect();
     remove_material(cx, &key.id, &numbers)

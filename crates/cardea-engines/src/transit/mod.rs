@@ -19,7 +19,7 @@
 //!   by that route's path, with the key's name in it.
 //!
 //! Not offered: SHA-1 signatures, PKCS #1 v1.5 encryption, Ed25519ph, SHA3-224, RSA with SHA-224 or SHA-3, HMAC with
-//! SHA-3, certificates and CSRs, managed keys, `byok-export`, `cache-config`.
+//! SHA-3, certificates and CSRs, managed keys.
 //!
 //! The form of `transcripts/` is that of `kv`; the mount is at `transit/`.
 
@@ -123,6 +123,17 @@ impl Engine for Transit {
                 let (kind, _) = names::kind(record.0.algorithm);
                 Done::object(&ExportForm { name: name.clone(), kind, keys })
             }
+            Op::ExportWrapped { destination, source, versions, hash } => {
+                let keys = transfer::export_wrapped(cx, destination, source, *versions, *hash).await?;
+                let record = ops::find(cx, source).await?;
+                let (kind, _) = names::kind(record.0.algorithm);
+                Done::object(&ExportForm { name: source.clone(), kind, keys })
+            }
+            Op::CacheRead => Done::object(&forms::CacheForm { size: 0 }),
+            Op::CacheWrite => {
+                cx.warn("the size of the cache is not the mount's to choose: nothing was changed");
+                Ok(Done::empty())
+            }
             Op::Backup { name } => Done::object(&One("backup", transfer::backup(cx, name).await?)),
             Op::Restore { name, backup, force } => {
                 transfer::restore(cx, name.as_deref(), backup, *force).await.map(|()| Done::empty())
@@ -179,7 +190,7 @@ async fn described(cx: &mut Context<'_>, key: &Key, context: Option<&Data>) -> R
             true => {
                 let material = ops::material(cx, key, version.number).await?;
                 let derived = (key.settings.derived && !context.is_empty())
-                    .then(|| material.key.derive(b"", context.expose()))
+                    .then(|| material.key.derive(ops::CONTEXT_SALT, context.expose()))
                     .transpose()
                     .map_err(refused)?;
                 let public_key = match (&derived, key.settings.derived) {

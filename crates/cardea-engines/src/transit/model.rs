@@ -8,6 +8,7 @@
 //! | `key-id` | id of a key | [`KeyName`]: its name |
 //! | `key-alias` | alias | [`KeyName`]: the name that it stands for |
 //! | `key-uses` | `<key id>/<version, 20 digits>` | [`Uses`]: blocks of uses that processes have reserved |
+//! | `key-import` | id of a key | [`ImportRecord`]: the wrapping key that its material is awaited under |
 //! | `key-purge` | `<key id>/<from, 20 digits>-<to, 20 digits>` | [`Purge`]: material that nothing points at any more |
 //! | `config` | `keys` | [`Config`]: settings of the mount |
 
@@ -15,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_crypto::keys::KeyMaterial;
 use cardea_model::key::{Key, KeyAlgorithm};
-use cardea_model::{Error, SecretText};
+use cardea_model::{Error, SecretText, Timestamp};
 use cardea_storage::json_record;
 use cardea_storage::record::{Record, Wiped, decode_json, encode_json};
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,17 @@ pub struct Uses {
 }
 
 json_record!(Uses, "key-uses", 1);
+
+/// The wrapping key that one key's material is awaited under.
+#[derive(Serialize, Deserialize)]
+pub struct ImportRecord {
+    pub wrapping: StoredMaterial,
+    /// Hash of the token that belongs to it.
+    pub token_hash: String,
+    pub expires: Timestamp,
+}
+
+json_record!(ImportRecord, "key-import", 1);
 
 /// Settings of the mount.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

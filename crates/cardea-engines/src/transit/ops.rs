@@ -147,6 +147,9 @@ pub fn reading_version(key: &Key, wanted: u64) -> Result<u64, Error> {
     }
 }
 
+/// Keeps the keys of contexts apart from everything else that is derived from a key.
+pub const CONTEXT_SALT: &[u8] = b"cardea transit context 1";
+
 /// What every use of a key may bring along.
 #[derive(Clone, Copy, Default)]
 pub struct Along<'a> {
@@ -188,7 +191,7 @@ pub async fn seal(
     }
     let material = material(cx, key, version).await?;
     let derived =
-        derives(key, &along)?.then(|| material.key.derive(b"", along.context)).transpose().map_err(refused)?;
+        derives(key, &along)?.then(|| material.key.derive(CONTEXT_SALT, along.context)).transpose().map_err(refused)?;
     let using = derived.as_ref().unwrap_or(&material.key);
     let sealed = match key.algorithm.family() {
         KeyFamily::Rsa if !along.aad.is_empty() => {
@@ -216,7 +219,7 @@ pub async fn open(
     let version = reading_version(key, along.version)?;
     let material = material(cx, key, version).await?;
     let derived =
-        derives(key, &along)?.then(|| material.key.derive(b"", along.context)).transpose().map_err(refused)?;
+        derives(key, &along)?.then(|| material.key.derive(CONTEXT_SALT, along.context)).transpose().map_err(refused)?;
     let using = derived.as_ref().unwrap_or(&material.key);
     match key.algorithm.family() {
         KeyFamily::Rsa => using.rsa_decrypt(oaep, sealed),
@@ -247,7 +250,7 @@ pub async fn sign(
     let version = making_version(key, along.version)?;
     let material = material(cx, key, version).await?;
     let derived =
-        derives(key, &along)?.then(|| material.key.derive(b"", along.context)).transpose().map_err(refused)?;
+        derives(key, &along)?.then(|| material.key.derive(CONTEXT_SALT, along.context)).transpose().map_err(refused)?;
     let using = derived.as_ref().unwrap_or(&material.key);
     let signature = using.sign(scheme, input).map_err(refused)?;
     let derived_public = derived.as_ref().map(|key| key.public_raw()).transpose().map_err(refused)?;
@@ -270,7 +273,7 @@ pub async fn verify(
     let version = reading_version(key, along.version)?;
     let material = material(cx, key, version).await?;
     let derived =
-        derives(key, &along)?.then(|| material.key.derive(b"", along.context)).transpose().map_err(refused)?;
+        derives(key, &along)?.then(|| material.key.derive(CONTEXT_SALT, along.context)).transpose().map_err(refused)?;
     let using = derived.as_ref().unwrap_or(&material.key);
     for scheme in schemes {
         if using.verify(*scheme, input, signature).map_err(refused)? {

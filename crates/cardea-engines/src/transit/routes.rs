@@ -2,8 +2,8 @@
 
 use crate::transit::forms::{Data, Item};
 use crate::transit::input::{
-    At, ConfigInput, ReadInput, configure, create, data_key, encrypt, export, hash, import, import_version, list,
-    random, restore, signing, trim, use_as,
+    At, CacheInput, ConfigInput, ReadInput, configure, create, data_key, encrypt, export, export_wrapped, hash, import,
+    import_version, list, random, restore, signing, trim, use_as,
 };
 use crate::transit::manage::SettingsChange;
 use crate::transit::names::SigningWords;
@@ -64,6 +64,12 @@ pub enum Op {
         kind: ExportKind,
         versions: ExportVersions,
     },
+    ExportWrapped {
+        destination: String,
+        source: String,
+        versions: ExportVersions,
+        hash: HashAlgorithm,
+    },
     Backup {
         name: String,
     },
@@ -73,6 +79,8 @@ pub enum Op {
         force: bool,
     },
     ConfigRead,
+    CacheRead,
+    CacheWrite,
     ConfigWrite {
         disable_upsert: Option<bool>,
     },
@@ -217,6 +225,19 @@ pub static ROUTES: &[Route<Op>] = &[
         .help("Reads the material of all versions that are still valid: encryption-key, signing-key, hmac-key or public-key. All but the last need a key that is exportable."),
     Route::read("export-version", "export/{kind}/{name}/{version}", |p| Bound::try_read(p, export))
         .help("Reads the material of one version, or of the latest."),
+    Route::read("byok-export", "byok-export/{destination}/{source}", |p| Bound::try_read(p, export_wrapped))
+        .clear(&["hash"])
+        .help("Reads the material of a key's versions under an RSA key of this mount, in the form that imports have."),
+    Route::read("byok-export-version", "byok-export/{destination}/{source}/{version}", |p| Bound::try_read(p, export_wrapped))
+        .clear(&["hash"])
+        .help("The same of one version, or of the latest."),
+    Route::read("cache-config-read", "cache-config", |p| Bound::plain(p, Op::CacheRead))
+        .clear_answer(&["size"])
+        .help("Reads the size of the cache, which is 0: it is not the mount's to choose."),
+    Route::write("cache-config-write", "cache-config", |p| Bound::try_read(p, |_: CacheInput| Ok(Op::CacheWrite)))
+        .clear(&["size"])
+        .help("Changes nothing, for scripts that set a size: the server bounds what it keeps.")
+        .example(r#"{"size": 0}"#),
     Route::read("backup", "backup/{name}", |p| Bound::try_read(p, |at: At| Ok(Op::Backup { name: at.name })))
         .help("Reads a key with all its material in clear, for restore. Its config has to allow that first."),
     Route::write("restore", "restore", |p| Bound::try_read(p, restore))

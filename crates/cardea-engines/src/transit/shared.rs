@@ -8,6 +8,7 @@ use crate::transit::ops::{self, Along};
 use crate::transit::routes::Op;
 use crate::transit::transfer::{self, Brought};
 use crate::transit::uses::{OAEP, fresh};
+use cardea_crypto::keys::KeyMaterial;
 use cardea_model::key::{Key, KeyAnswer, KeyFault, KeyOp, KeyRef, KeyUsage, KeyUsed, ToSign};
 use cardea_model::limit::LIST_ENTRIES_MAX;
 use cardea_model::{Action, CanonicalPath, Error, SecretBytes};
@@ -31,11 +32,16 @@ pub fn bind(op: KeyOp) -> SharedOp<Op> {
         KeyOp::Rotate { .. } => ("keys-rotate", format!("keys/{name}/rotate")),
         KeyOp::ScheduleDeletion { .. } => ("keys-delete", format!("keys/{name}")),
         KeyOp::CancelDeletion { .. } => ("keys-soft-delete-restore", format!("keys/{name}/soft-delete-restore")),
-        KeyOp::Import { .. } => ("keys-import-version", format!("keys/{name}/import_version")),
+        KeyOp::Import { .. } | KeyOp::ImportParameters { .. } => {
+            ("keys-import-version", format!("keys/{name}/import_version"))
+        }
         KeyOp::Encrypt { .. } => ("encrypt", format!("encrypt/{name}")),
         KeyOp::Decrypt { .. } | KeyOp::ReEncrypt { .. } => ("decrypt", format!("decrypt/{name}")),
-        KeyOp::GenerateDataKey { with_plaintext: true, .. } => ("datakey", format!("datakey/plaintext/{name}")),
-        KeyOp::GenerateDataKey { with_plaintext: false, .. } => ("datakey", format!("datakey/wrapped/{name}")),
+        KeyOp::GenerateDataKey { with_plaintext: true, .. }
+        | KeyOp::GenerateDataKeyPair { with_plaintext: true, .. } => ("datakey", format!("datakey/plaintext/{name}")),
+        KeyOp::GenerateDataKey { .. } | KeyOp::GenerateDataKeyPair { .. } => {
+            ("datakey", format!("datakey/wrapped/{name}"))
+        }
         KeyOp::Sign { .. } => ("sign", format!("sign/{name}")),
         KeyOp::Verify { .. } | KeyOp::VerifyMac { .. } => ("verify", format!("verify/{name}")),
         KeyOp::Mac { .. } => ("hmac", format!("hmac/{name}")),
@@ -110,8 +116,13 @@ impl Transit {
             }
             KeyOp::CancelDeletion { key } => manage::schedule_deletion(cx, key.text(), None).await.map(answer),
             KeyOp::Import { key, material } => {
-                let brought = Brought::Plain(material.duplicate());
+                let brought = Brought::Plain(transfer::unwrap_import(cx, key.text(), material).await?);
                 transfer::import_version(cx, key.text(), None, &brought).await.map(answer)
+            }
+            KeyOp::ImportParameters { key, wrapping } => {
+                let (key, wrapping_spki, token, expires) =
+                    transfer::import_parameters(cx, key.text(), *wrapping).await?;
+                Ok(KeyAnswer::ImportParameters { key: Box::new(key), wrapping_spki, token, expires })
             }
             KeyOp::Random { bytes } => match *bytes {
                 1..=FRESH_BYTES_MAX => Ok(KeyAnswer::Random(fresh(cx, *bytes))),
@@ -138,7 +149,8 @@ impl Transit {
     /// Uses of a key.
     async fn use_shared(&self, cx: &mut Context<'_>, op: &KeyOp) -> Result<KeyAnswer, Error> {
         let name = op.key().ok_or_else(|| Error::internal("a use of no key"))?.text();
-        let seals = matches!(op, KeyOp::Encrypt { .. } | KeyOp::GenerateDataKey { .. });
+        let seals =
+            matches!(op, KeyOp::Encrypt { .. } | KeyOp::GenerateDataKey { .. } | KeyOp::GenerateDataKeyPair { .. });
         let makes = seals || matches!(op, KeyOp::Sign { .. } | KeyOp::Mac { .. });
         let record = match makes {
             true => ops::ready(cx, &self.counter, name, u64::from(seals)).await?,
@@ -176,6 +188,15 @@ impl Transit {
                 let (version, sealed) = ops::seal(cx, &self.counter, key, along, OAEP, plaintext.expose()).await?;
                 let plaintext = with_plaintext.then_some(plaintext);
                 Ok(KeyAnswer::DataKey { used: used(key, version), plaintext, sealed })
+            }
+            KeyOp::GenerateDataKeyPair { algorithm, aad, with_plaintext, .. } => {
+                let pair = KeyMaterial::generate(*algorithm, 0, cx.rng).map_err(ops::refused)?;
+                let spki = pair.spki().map_err(ops::refused)?.to_vec();
+                let private = pair.export_pkcs8().map_err(ops::refused)?;
+                let along = Along { aad, ..Along::default() };
+                let (version, sealed) = ops::seal(cx, &self.counter, key, along, OAEP, private.expose()).await?;
+                let plaintext = with_plaintext.then_some(private);
+                Ok(KeyAnswer::DataKeyPair { used: used(key, version), algorithm: *algorithm, spki, plaintext, sealed })
             }
             KeyOp::Sign { input, prehashed, scheme, .. } => {
                 let signed = ops::sign(cx, key, Along::default(), *scheme, to_sign(*prehashed, input)).await?;

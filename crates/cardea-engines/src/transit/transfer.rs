@@ -2,15 +2,18 @@
 //! it, and never again becomes a secret of this server alone.
 
 use crate::transit::manage;
-use crate::transit::model::{KeyName, KeyRecord, Material, Purge, StoredMaterial, WRAPPING_NAME};
+use crate::transit::model::{ImportRecord, KeyName, KeyRecord, Material, Purge, StoredMaterial, WRAPPING_NAME};
 use crate::transit::ops;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_crypto::keys::{self, KeyMaterial};
+use cardea_crypto::random::random_array;
+use cardea_crypto::{constant_time, mac};
 use cardea_model::key::{
-    HashAlgorithm, Key, KeyAlgorithm, KeyFamily, KeyFault, KeyOrigin, KeyUsage, NewKey, check_key_name,
+    HashAlgorithm, ImportedMaterial, Key, KeyAlgorithm, KeyFamily, KeyFault, KeyOrigin, KeyState, KeyUsage, NewKey,
+    check_key_name,
 };
-use cardea_model::{Error, SecretBytes, SecretText};
+use cardea_model::{Error, SecretBytes, SecretText, Timestamp, TtlSeconds};
 use cardea_sdk::Context;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -43,7 +46,7 @@ pub enum Brought {
     Wrapped { ciphertext: Vec<u8>, hash: HashAlgorithm },
     /// A public key alone, as PEM.
     Public(String),
-    /// As it is: for shared operations, whose dialect has unwrapped it.
+    /// As it is: what a shared operation has unwrapped.
     Plain(SecretBytes),
 }
 
@@ -54,7 +57,7 @@ async fn read(cx: &mut Context<'_>, algorithm: KeyAlgorithm, brought: &Brought) 
         Brought::Wrapped { ciphertext, hash } => {
             let wrapping = cx.state.peek::<Material>(WRAPPING_NAME).await?;
             let wrapping = wrapping.ok_or_else(|| Error::invalid("no wrapping key was read from this mount yet"))?;
-            let broken = |_| Error::invalid("failed to unwrap the imported key material");
+            let broken = |_| KeyFault::WrappedMaterial.error();
             let (wrapped, rest) = ciphertext
                 .split_at_checked(WRAPPED_KEY_BYTES)
                 .ok_or_else(|| Error::invalid("the imported key material is too short"))?;
@@ -119,6 +122,123 @@ pub async fn import_version(
     manage::store(cx, key)
 }
 
+/// Seconds that a wrapping key for one key's material is good for; AWS's day.
+const IMPORT_S: u64 = 86_400;
+const TOKEN_BYTES: usize = 32;
+
+/// A wrapping key for the material of one key, and the token that belongs to it.
+///
+/// # Errors
+/// Not found; a key that was generated here; a wrapping key that is not RSA.
+pub async fn import_parameters(
+    cx: &mut Context<'_>,
+    name: &str,
+    wrapping: KeyAlgorithm,
+) -> Result<(Key, Vec<u8>, Vec<u8>, Timestamp), Error> {
+    let record = ops::find(cx, name).await?;
+    let key = record.0.clone();
+    if key.origin != KeyOrigin::Imported && key.state != KeyState::PendingImport {
+        return Err(KeyFault::Usage.error());
+    }
+    if wrapping.family() != KeyFamily::Rsa {
+        return Err(KeyFault::Scheme.error());
+    }
+    let pair = KeyMaterial::generate(wrapping, 0, cx.rng).map_err(ops::refused)?;
+    let spki = pair.spki().map_err(ops::refused)?.to_vec();
+    let token: [u8; TOKEN_BYTES] = random_array(cx.rng);
+    let expires = cx.now.plus(TtlSeconds(IMPORT_S));
+    let wrapping = Material { key: pair, mac: None }.to_stored();
+    let awaited = ImportRecord { wrapping, token_hash: token_hash(&token), expires };
+    cx.state.put(&key.id, &awaited)?;
+    Ok((key, spki, token.to_vec(), expires))
+}
+
+fn token_hash(token: &[u8]) -> String {
+    BASE64.encode(mac::sha256(&[token]))
+}
+
+/// Unwraps material that was awaited.
+///
+/// # Errors
+/// [`KeyFault::ImportToken`], [`KeyFault::WrappedMaterial`].
+pub async fn unwrap_import(
+    cx: &mut Context<'_>,
+    name: &str,
+    material: &ImportedMaterial,
+) -> Result<SecretBytes, Error> {
+    let (token, hash, wrapped, by_aes) = match material {
+        ImportedMaterial::Plain(material) => return Ok(material.duplicate()),
+        ImportedMaterial::Oaep { token, hash, wrapped } => (token, *hash, wrapped, false),
+        ImportedMaterial::OaepAes { token, hash, wrapped } => (token, *hash, wrapped, true),
+    };
+    let record = ops::find(cx, name).await?;
+    let awaited = cx.state.get::<ImportRecord>(&record.0.id).await?;
+    let good = |awaited: &ImportRecord| {
+        constant_time::eq(awaited.token_hash.as_bytes(), token_hash(token).as_bytes()) && awaited.expires > cx.now
+    };
+    let awaited = awaited.filter(good).ok_or_else(|| KeyFault::ImportToken.error())?;
+    let wrapping = Material::from_stored(&awaited.wrapping)?.key;
+    let broken = |_| KeyFault::WrappedMaterial.error();
+    if !by_aes {
+        return wrapping.rsa_decrypt(hash, wrapped).map_err(broken);
+    }
+    let modulus_bytes = match wrapping.algorithm() {
+        KeyAlgorithm::Rsa2048 => 256,
+        KeyAlgorithm::Rsa3072 => 384,
+        _ => 512,
+    };
+    let (front, rest) = wrapped.split_at_checked(modulus_bytes).ok_or_else(|| KeyFault::WrappedMaterial.error())?;
+    let ephemeral = wrapping.rsa_decrypt(hash, front).map_err(broken)?;
+    keys::unwrap_padded(ephemeral.expose(), rest).map_err(broken)
+}
+
+/// The material of versions under another key of this mount, in the form that imports have.
+///
+/// # Errors
+/// As [`export`]; a destination that is no RSA key or may not encrypt.
+pub async fn export_wrapped(
+    cx: &mut Context<'_>,
+    destination: &str,
+    source: &str,
+    versions: ExportVersions,
+    hash: HashAlgorithm,
+) -> Result<Vec<(u64, SecretText)>, Error> {
+    let to = ops::find(cx, destination).await?;
+    ops::in_use(&to.0)?;
+    if to.0.algorithm.family() != KeyFamily::Rsa || !to.0.allows(KeyUsage::Encrypt) {
+        return Err(Error::invalid("the destination of a wrapped export has to be an RSA key"));
+    }
+    let wrapping = ops::material(cx, &to.0, to.0.latest).await?;
+    let record = ops::find(cx, source).await?;
+    if !record.0.settings.exportable {
+        return Err(Error::invalid("private key material is not exportable"));
+    }
+    let mut out = Vec::new();
+    for number in exported_versions(&record.0, versions) {
+        let material = ops::material(cx, &record.0, number).await?;
+        let raw = material.key.export_pkcs8().or_else(|_| material.key.export_raw()).map_err(ops::refused)?;
+        let ephemeral: Zeroizing<[u8; 32]> = Zeroizing::new(random_array(cx.rng));
+        let front = wrapping.key.rsa_encrypt(hash, &*ephemeral).map_err(ops::refused)?;
+        let rest = keys::wrap_padded(&*ephemeral, raw.expose()).map_err(ops::refused)?;
+        out.push((number, SecretText::new(BASE64.encode([front, rest].concat()))));
+    }
+    match out.is_empty() {
+        true => Err(Error::invalid("version does not exist or is no longer valid")),
+        false => Ok(out),
+    }
+}
+
+/// Numbers of the versions that are still valid and wanted.
+fn exported_versions(key: &Key, versions: ExportVersions) -> Vec<u64> {
+    let from = key.settings.min_decryption.max(key.oldest);
+    let wanted = |number: &u64| match versions {
+        ExportVersions::All => true,
+        ExportVersions::Latest => *number == key.latest,
+        ExportVersions::One(one) => *number == one,
+    };
+    key.versions.iter().map(|version| version.number).filter(|number| *number >= from).filter(wanted).collect()
+}
+
 /// What an export is of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExportKind {
@@ -160,16 +280,10 @@ pub async fn export(
     if !offered {
         return Err(Error::invalid("this form of export is not supported for the key type"));
     }
-    let from = key.settings.min_decryption.max(key.oldest);
-    let wanted = |number: u64| match versions {
-        ExportVersions::All => true,
-        ExportVersions::Latest => number == key.latest,
-        ExportVersions::One(one) => number == one,
-    };
     let mut out = Vec::new();
-    for version in key.versions.iter().filter(|version| version.number >= from && wanted(version.number)) {
-        let material = ops::material(cx, key, version.number).await?;
-        out.push((version.number, exported(&material, kind)?));
+    for number in exported_versions(key, versions) {
+        let material = ops::material(cx, key, number).await?;
+        out.push((number, exported(&material, kind)?));
     }
     if out.is_empty() {
         return Err(Error::invalid("version does not exist or is no longer valid"));

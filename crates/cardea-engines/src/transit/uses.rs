@@ -81,12 +81,14 @@ impl Transit {
         let seals = u64::try_from(batch.items.len()).unwrap_or(u64::MAX);
         match using {
             Using::Encrypt { new } => {
-                if !cx.state.exists::<KeyRecord>(name).await? {
-                    if manage::config(cx).await?.disable_upsert {
-                        return Err(Error::invalid("encryption key not found"));
-                    }
-                    manage::create(cx, Some(name), new).await?;
+                match ops::ready(cx, &self.counter, name, seals).await {
+                    Err(error) if error.cause == Cause::NotFound => {}
+                    ready => return ready,
                 }
+                if manage::config(cx).await?.disable_upsert {
+                    return Err(Error::invalid("encryption key not found"));
+                }
+                manage::create(cx, Some(name), new).await?;
                 ops::ready(cx, &self.counter, name, seals).await
             }
             Using::Rewrap => ops::ready(cx, &self.counter, name, seals).await.map_err(missing),

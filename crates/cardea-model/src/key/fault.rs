@@ -26,10 +26,14 @@ pub enum KeyFault {
     Exists,
     Imported,
     TooManyVersions,
+    /// An import token that is not the newest one of its key, or too old.
+    ImportToken,
+    /// Wrapped material that does not unwrap.
+    WrappedMaterial,
 }
 
 impl KeyFault {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Ciphertext,
         Self::Malformed,
         Self::Disabled,
@@ -45,6 +49,8 @@ impl KeyFault {
         Self::Exists,
         Self::Imported,
         Self::TooManyVersions,
+        Self::ImportToken,
+        Self::WrappedMaterial,
     ];
 
     /// Words for the client.
@@ -66,6 +72,8 @@ impl KeyFault {
             Self::Exists => "key already exists",
             Self::Imported => "imported key cannot be rotated in place",
             Self::TooManyVersions => "key has too many versions: trim it first",
+            Self::ImportToken => "import token is not valid or expired",
+            Self::WrappedMaterial => "failed to unwrap the imported key material",
         }
     }
 

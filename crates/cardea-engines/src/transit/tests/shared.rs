@@ -3,8 +3,8 @@
 use super::harness::Bench;
 use cardea_crypto::keys::{self, KeyMaterial};
 use cardea_model::key::{
-    HashAlgorithm, KeyAlgorithm, KeyChange, KeyFault, KeySettings, KeyState, KeyUsage, NewKey, SealedBlob,
-    SigningScheme,
+    HashAlgorithm, ImportedMaterial, KeyAlgorithm, KeyChange, KeyFault, KeySettings, KeyState, KeyUsage, NewKey,
+    SealedBlob, SigningScheme,
 };
 use cardea_model::{Error, KeyAnswer, KeyOp, KeyRef, SecretBytes, TtlSeconds};
 use serde_json::json;
@@ -271,9 +271,82 @@ async fn keys_that_wait_for_material_take_it_once_it_comes() {
     waiting.without_material = true;
     bench.shared(KeyOp::Create { name: Some("w".to_owned()), new: waiting }).await.unwrap();
     assert_eq!(fault(bench.shared(encrypt(named("w"), b"")).await), Some(KeyFault::PendingImport));
-    let import = |material: &[u8]| KeyOp::Import { key: named("w"), material: bytes(material) };
+    let import =
+        |material: &[u8]| KeyOp::Import { key: named("w"), material: ImportedMaterial::Plain(bytes(material)) };
     assert_eq!(fault(bench.shared(import(&[1; 31])).await), Some(KeyFault::Material));
     bench.shared(import(&[1; 32])).await.unwrap();
     bench.shared(encrypt(named("w"), b"")).await.unwrap();
     assert_eq!(fault(bench.shared(KeyOp::Rotate { key: named("w") }).await), Some(KeyFault::Imported));
+}
+
+#[tokio::test]
+async fn awaited_material_comes_under_its_own_wrapping_key_and_token() {
+    let bench = Bench::new();
+    let mut waiting = new(KeyAlgorithm::Aes256Gcm);
+    waiting.without_material = true;
+    bench.shared(KeyOp::Create { name: Some("w".to_owned()), new: waiting }).await.unwrap();
+    bench.ok("keys/here", json!({})).await;
+    let ask = |name: &str| KeyOp::ImportParameters { key: named(name), wrapping: KeyAlgorithm::Rsa2048 };
+    assert_eq!(fault(bench.shared(ask("here")).await), Some(KeyFault::Usage), "generated here");
+    let parameters = async || match bench.shared(ask("w")).await.unwrap().1 {
+        KeyAnswer::ImportParameters { wrapping_spki, token, .. } => (wrapping_spki, token),
+        other => panic!("{other:?}"),
+    };
+    let (old_spki, old_token) = parameters().await;
+    let (spki, token) = parameters().await;
+    let hash = HashAlgorithm::Sha256;
+    let wrap = |spki: &[u8]| {
+        let wrapping = KeyMaterial::import_public(KeyAlgorithm::Rsa2048, spki).unwrap();
+        wrapping.rsa_encrypt(hash, &[3; 32]).unwrap()
+    };
+    let import = |token: &[u8], wrapped: Vec<u8>| KeyOp::Import {
+        key: named("w"),
+        material: ImportedMaterial::Oaep { token: token.to_vec(), hash, wrapped },
+    };
+    for (op, expected) in [
+        (import(&old_token, wrap(&old_spki)), KeyFault::ImportToken),
+        (import(&old_token, wrap(&spki)), KeyFault::ImportToken),
+        (import(&token, wrap(&old_spki)), KeyFault::WrappedMaterial),
+    ] {
+        assert_eq!(fault(bench.shared(op).await), Some(expected));
+    }
+    bench.advance_s(86_400);
+    assert_eq!(fault(bench.shared(import(&token, wrap(&spki))).await), Some(KeyFault::ImportToken), "a day later");
+    let (spki, token) = parameters().await;
+    bench.shared(import(&token, wrap(&spki))).await.unwrap();
+    bench.shared(encrypt(named("w"), b"")).await.unwrap();
+    let wrapping = KeyMaterial::import_public(KeyAlgorithm::Rsa2048, &spki).unwrap();
+    let wrapped =
+        [wrapping.rsa_encrypt(hash, &[7; 32]).unwrap(), keys::wrap_padded(&[7; 32], &[4; 32]).unwrap()].concat();
+    let material = ImportedMaterial::OaepAes { token, hash, wrapped };
+    let KeyAnswer::Key(key) = bench.shared(KeyOp::Import { key: named("w"), material }).await.unwrap().1 else {
+        panic!();
+    };
+    assert_eq!(key.latest, 2);
+}
+
+#[tokio::test]
+async fn data_key_pairs_are_sealed_whole() {
+    let bench = Bench::new();
+    bench.ok("keys/k", json!({})).await;
+    for (algorithm, with_plaintext) in [(KeyAlgorithm::EcP256, true), (KeyAlgorithm::Ed25519, false)] {
+        let op = KeyOp::GenerateDataKeyPair { key: named("k"), algorithm, aad: b"c".to_vec(), with_plaintext };
+        let KeyAnswer::DataKeyPair { spki, plaintext, sealed, .. } = bench.shared(op).await.unwrap().1 else {
+            panic!()
+        };
+        let KeyAnswer::Decrypted { plaintext: opened, .. } =
+            bench.shared(decrypt(named("k"), 1, &sealed, b"c")).await.unwrap().1
+        else {
+            panic!();
+        };
+        assert_eq!(KeyMaterial::import(algorithm, opened.expose()).unwrap().spki().unwrap(), spki);
+        assert_eq!(plaintext.is_some(), with_plaintext);
+    }
+    let op = KeyOp::GenerateDataKeyPair {
+        key: named("k"),
+        algorithm: KeyAlgorithm::Hmac,
+        aad: Vec::new(),
+        with_plaintext: true,
+    };
+    assert_eq!(fault(bench.shared(op).await), Some(KeyFault::Usage));
 }

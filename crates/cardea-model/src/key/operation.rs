@@ -1,0 +1,307 @@
+//! What keys can be asked and what they answer, whatever the dialect. It must never name a wire.
+
+use super::{HashAlgorithm, Key, KeyAlgorithm, KeyChange, KeyRef, NewKey, SigningScheme};
+use crate::secret_bytes::SecretBytes;
+use crate::time::Timestamp;
+
+/// Operations on a key that dialects share; a dialect whose requests are operations carries one of these.
+#[derive(Debug)]
+pub enum KeyOp {
+    /// Refused if there is a key of this name. A name of `None` is the key's own id.
+    Create {
+        name: Option<String>,
+        new: Box<NewKey>,
+    },
+    Describe {
+        key: KeyRef,
+    },
+    List {
+        after: Option<String>,
+        limit: usize,
+    },
+    Change {
+        key: KeyRef,
+        change: Box<KeyChange>,
+    },
+    Rotate {
+        key: KeyRef,
+    },
+    ScheduleDeletion {
+        key: KeyRef,
+        at: Timestamp,
+    },
+    /// Leaves the key disabled.
+    CancelDeletion {
+        key: KeyRef,
+    },
+    /// A fresh wrapping key for one key's material, good for a day; it replaces the one before.
+    ImportParameters {
+        key: KeyRef,
+        /// RSA of any size.
+        wrapping: KeyAlgorithm,
+    },
+    Import {
+        key: KeyRef,
+        material: ImportedMaterial,
+    },
+    /// `aad` is authenticated and not stored; RSA has none. `oaep` is for RSA alone.
+    Encrypt {
+        key: KeyRef,
+        plaintext: SecretBytes,
+        aad: Vec<u8>,
+        oaep: HashAlgorithm,
+    },
+    /// A version of 0 is the newest: for ciphertexts that do not say theirs.
+    Decrypt {
+        key: KeyRef,
+        version: u64,
+        sealed: Vec<u8>,
+        aad: Vec<u8>,
+        oaep: HashAlgorithm,
+    },
+    /// Decrypts with one key and encrypts with another; the plaintext does not leave. Policies judge the decryption by
+    /// the operation's own path, and the engine asks them about the encryption.
+    ReEncrypt {
+        key: KeyRef,
+        version: u64,
+        sealed: Vec<u8>,
+        aad: Vec<u8>,
+        to: KeyRef,
+        to_aad: Vec<u8>,
+    },
+    /// A fresh asymmetric key, its private half (PKCS#8) sealed, and in clear if that is asked.
+    GenerateDataKeyPair {
+        key: KeyRef,
+        algorithm: KeyAlgorithm,
+        aad: Vec<u8>,
+        with_plaintext: bool,
+    },
+    /// A fresh random key, sealed, and in clear if that is asked.
+    GenerateDataKey {
+        key: KeyRef,
+        bytes: usize,
+        aad: Vec<u8>,
+        with_plaintext: bool,
+    },
+    Sign {
+        key: KeyRef,
+        input: SecretBytes,
+        prehashed: bool,
+        scheme: SigningScheme,
+    },
+    Verify {
+        key: KeyRef,
+        input: SecretBytes,
+        prehashed: bool,
+        scheme: SigningScheme,
+        signature: Vec<u8>,
+    },
+    Mac {
+        key: KeyRef,
+        input: SecretBytes,
+        hash: HashAlgorithm,
+    },
+    VerifyMac {
+        key: KeyRef,
+        input: SecretBytes,
+        hash: HashAlgorithm,
+        mac: Vec<u8>,
+    },
+    PublicKey {
+        key: KeyRef,
+    },
+    /// The peer's public key, as SubjectPublicKeyInfo in DER.
+    Agree {
+        key: KeyRef,
+        peer_spki: Vec<u8>,
+    },
+    Encapsulate {
+        key: KeyRef,
+    },
+    Decapsulate {
+        key: KeyRef,
+        ciphertext: Vec<u8>,
+    },
+    Random {
+        bytes: usize,
+    },
+    SetAlias {
+        alias: String,
+        key: KeyRef,
+    },
+    DeleteAlias {
+        alias: String,
+    },
+    ListAliases {
+        after: Option<String>,
+        limit: usize,
+    },
+}
+
+impl KeyOp {
+    /// The key that it is about, if it is about one that exists.
+    #[must_use]
+    pub fn key(&self) -> Option<&KeyRef> {
+        match self {
+            Self::Create { .. }
+            | Self::List { .. }
+            | Self::Random { .. }
+            | Self::DeleteAlias { .. }
+            | Self::ListAliases { .. } => None,
+            Self::Describe { key }
+            | Self::Change { key, .. }
+            | Self::Rotate { key }
+            | Self::ScheduleDeletion { key, .. }
+            | Self::CancelDeletion { key }
+            | Self::Import { key, .. }
+            | Self::Encrypt { key, .. }
+            | Self::Decrypt { key, .. }
+            | Self::GenerateDataKey { key, .. }
+            | Self::GenerateDataKeyPair { key, .. }
+            | Self::ImportParameters { key, .. }
+            | Self::ReEncrypt { key, .. }
+            | Self::Sign { key, .. }
+            | Self::Verify { key, .. }
+            | Self::Mac { key, .. }
+            | Self::VerifyMac { key, .. }
+            | Self::PublicKey { key }
+            | Self::Agree { key, .. }
+            | Self::Encapsulate { key }
+            | Self::Decapsulate { key, .. }
+            | Self::SetAlias { key, .. } => Some(key),
+        }
+    }
+
+    /// The same, to be replaced by the name that it stands for.
+    pub fn key_mut(&mut self) -> Option<&mut KeyRef> {
+        match self {
+            Self::Create { .. }
+            | Self::List { .. }
+            | Self::Random { .. }
+            | Self::DeleteAlias { .. }
+            | Self::ListAliases { .. } => None,
+            Self::Describe { key }
+            | Self::Change { key, .. }
+            | Self::Rotate { key }
+            | Self::ScheduleDeletion { key, .. }
+            | Self::CancelDeletion { key }
+            | Self::Import { key, .. }
+            | Self::Encrypt { key, .. }
+            | Self::Decrypt { key, .. }
+            | Self::GenerateDataKey { key, .. }
+            | Self::GenerateDataKeyPair { key, .. }
+            | Self::ImportParameters { key, .. }
+            | Self::ReEncrypt { key, .. }
+            | Self::Sign { key, .. }
+            | Self::Verify { key, .. }
+            | Self::Mac { key, .. }
+            | Self::VerifyMac { key, .. }
+            | Self::PublicKey { key }
+            | Self::Agree { key, .. }
+            | Self::Encapsulate { key }
+            | Self::Decapsulate { key, .. }
+            | Self::SetAlias { key, .. } => Some(key),
+        }
+    }
+}
+
+/// Material that its owner brings.
+#[derive(Debug)]
+pub enum ImportedMaterial {
+    Plain(SecretBytes),
+    /// Under the wrapping key of [`KeyOp::ImportParameters`], by RSA-OAEP.
+    Oaep {
+        token: Vec<u8>,
+        hash: HashAlgorithm,
+        wrapped: Vec<u8>,
+    },
+    /// Under an AES key with padding (RFC 5649), which is in front of it under the wrapping key, by RSA-OAEP.
+    OaepAes {
+        token: Vec<u8>,
+        hash: HashAlgorithm,
+        wrapped: Vec<u8>,
+    },
+}
+
+/// Which version of which key answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyUsed {
+    pub key_id: String,
+    pub name: String,
+    pub algorithm: KeyAlgorithm,
+    pub version: u64,
+    /// Stable id of the version.
+    pub version_id: String,
+}
+
+/// A typed answer about a key or from it.
+#[derive(Debug)]
+pub enum KeyAnswer {
+    Done,
+    Key(Box<Key>),
+    Keys {
+        keys: Vec<Key>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// A ciphertext in its own bare form; [`SealedBlob`] is one that says what sealed it.
+    Encrypted {
+        used: KeyUsed,
+        sealed: Vec<u8>,
+    },
+    ReEncrypted {
+        from: KeyUsed,
+        used: KeyUsed,
+        sealed: Vec<u8>,
+    },
+    Decrypted {
+        used: KeyUsed,
+        plaintext: SecretBytes,
+    },
+    DataKey {
+        used: KeyUsed,
+        plaintext: Option<SecretBytes>,
+        sealed: Vec<u8>,
+    },
+    DataKeyPair {
+        used: KeyUsed,
+        algorithm: KeyAlgorithm,
+        spki: Vec<u8>,
+        plaintext: Option<SecretBytes>,
+        sealed: Vec<u8>,
+    },
+    ImportParameters {
+        key: Box<Key>,
+        wrapping_spki: Vec<u8>,
+        token: Vec<u8>,
+        expires: Timestamp,
+    },
+    Signed {
+        used: KeyUsed,
+        signature: Vec<u8>,
+    },
+    Verified {
+        used: KeyUsed,
+        valid: bool,
+    },
+    Mac {
+        used: KeyUsed,
+        mac: Vec<u8>,
+    },
+    PublicKey {
+        key: Box<Key>,
+        used: KeyUsed,
+        spki: Vec<u8>,
+    },
+    Shared {
+        used: KeyUsed,
+        secret: SecretBytes,
+        ciphertext: Option<Vec<u8>>,
+    },
+    Random(SecretBytes),
+    /// Alias, key's id, and key's name.
+    Aliases {
+        aliases: Vec<(String, String, String)>,
+        more: bool,
+    },
+}
