@@ -5,6 +5,7 @@ use crate::transit::model::{CONFIG_NAME, Config, ImportRecord, KeyName, KeyRecor
 use crate::transit::names;
 use crate::transit::ops;
 use cardea_crypto::keys::KeyMaterial;
+use cardea_crypto::random::SystemRandomness;
 use cardea_model::key::{
     Key, KeyAlgorithm, KeyChange, KeyFamily, KeyFault, KeyOrigin, KeySettings, KeyState, KeyVersion, NewKey,
     check_key_name,
@@ -12,6 +13,7 @@ use cardea_model::key::{
 use cardea_model::limit::{METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX};
 use cardea_model::{Error, Timestamp};
 use cardea_sdk::Context;
+use cardea_sdk::compute::compute;
 use std::sync::Arc;
 
 /// Most versions of one key. Their states stand in one record of some 150 bytes each.
@@ -133,15 +135,28 @@ pub async fn create(cx: &mut Context<'_>, name: Option<&str>, new: &NewKey) -> R
     let mut key = new_key(cx, name, new)?;
     sweep(cx).await?;
     if !new.without_material {
-        generate(cx, &mut key)?;
+        generate(cx, &mut key).await?;
     }
     insert(cx, key).await
 }
 
+/// Fresh material. RSA keys are looked for on the side, with the library's own randomness (the only one it takes for them):
+/// they take long enough to keep a thread from everybody else's requests.
+///
+/// # Errors
+/// Only the library's.
+pub async fn material(cx: &mut Context<'_>, algorithm: KeyAlgorithm, bytes: usize) -> Result<KeyMaterial, Error> {
+    match algorithm.family() {
+        KeyFamily::Rsa => compute(move || KeyMaterial::generate(algorithm, bytes, &SystemRandomness)).await?,
+        _ => KeyMaterial::generate(algorithm, bytes, cx.rng),
+    }
+    .map_err(ops::refused)
+}
+
 /// Adds a fresh version.
-fn generate(cx: &mut Context<'_>, key: &mut Key) -> Result<(), Error> {
+async fn generate(cx: &mut Context<'_>, key: &mut Key) -> Result<(), Error> {
     let bytes = usize::try_from(key.settings.material_bytes).unwrap_or(usize::MAX);
-    let material = KeyMaterial::generate(key.algorithm, bytes, cx.rng).map_err(ops::refused)?;
+    let material = material(cx, key.algorithm, bytes).await?;
     add_version(cx, key, material, KeyOrigin::Generated)
 }
 
@@ -210,7 +225,7 @@ pub async fn rotate(cx: &mut Context<'_>, name: &str) -> Result<KeyRecord, Error
     let mut key = changing(cx, name).await?;
     may_rotate(&key)?;
     sweep(cx).await?;
-    generate(cx, &mut key)?;
+    generate(cx, &mut key).await?;
     if key.origin == KeyOrigin::Imported {
         key.origin = KeyOrigin::Generated;
     }

@@ -8,7 +8,6 @@ use crate::transit::ops::{self, Along};
 use crate::transit::routes::Op;
 use crate::transit::transfer::{self, Brought};
 use crate::transit::uses::{OAEP, fresh};
-use cardea_crypto::keys::KeyMaterial;
 use cardea_model::key::{Key, KeyAnswer, KeyFault, KeyOp, KeyRef, KeyUsage, KeyUsed, ToSign};
 use cardea_model::limit::LIST_ENTRIES_MAX;
 use cardea_model::{Action, CanonicalPath, Error, SecretBytes};
@@ -190,7 +189,7 @@ impl Transit {
                 Ok(KeyAnswer::DataKey { used: used(key, version), plaintext, sealed })
             }
             KeyOp::GenerateDataKeyPair { algorithm, aad, with_plaintext, .. } => {
-                let pair = KeyMaterial::generate(*algorithm, 0, cx.rng).map_err(ops::refused)?;
+                let pair = manage::material(cx, *algorithm, 0).await?;
                 let spki = pair.spki().map_err(ops::refused)?.to_vec();
                 let private = pair.export_pkcs8().map_err(ops::refused)?;
                 let along = Along { aad, ..Along::default() };

@@ -33,7 +33,7 @@ pub async fn wrapping_key(cx: &mut Context<'_>) -> Result<Arc<Material>, Error> 
     if let Some(found) = cx.state.peek::<Material>(WRAPPING_NAME).await? {
         return Ok(found);
     }
-    let key = KeyMaterial::generate(KeyAlgorithm::Rsa4096, 0, cx.rng).map_err(ops::refused)?;
+    let key = manage::material(cx, KeyAlgorithm::Rsa4096, 0).await?;
     let material = Material { key, mac: None };
     cx.state.put(WRAPPING_NAME, &material)?;
     Ok(Arc::new(material))
@@ -143,7 +143,7 @@ pub async fn import_parameters(
     if wrapping.family() != KeyFamily::Rsa {
         return Err(KeyFault::Scheme.error());
     }
-    let pair = KeyMaterial::generate(wrapping, 0, cx.rng).map_err(ops::refused)?;
+    let pair = manage::material(cx, wrapping, 0).await?;
     let spki = pair.spki().map_err(ops::refused)?.to_vec();
     let token: [u8; TOKEN_BYTES] = random_array(cx.rng);
     let expires = cx.now.plus(TtlSeconds(IMPORT_S));
