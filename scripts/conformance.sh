@@ -19,12 +19,7 @@ failed=()
 step() { printf '\n== %s\n' "$*"; }
 
 step "hvac, boto3, the aws command line"
-if ! cmp -s "$suites/python/requirements.txt" "$work/requirements.txt"; then
-  python3 -m venv --clear "$work/venv" # Debian: python3-venv
-  "$work/venv/bin/pip" install -q --disable-pip-version-check -r "$suites/python/requirements.txt"
-  cp "$suites/python/requirements.txt" "$work/requirements.txt"
-fi
-(cd "$suites/python" && "$work/venv/bin/python" -B -m pytest -q --tb=short "$@") || failed+=(hvac)
+scripts/conformance-python.sh "$@" || failed+=(python)
 
 step "Go client"
 if command -v go >/dev/null; then

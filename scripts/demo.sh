@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-scripts/setup.sh postgresql
+scripts/setup.sh postgresql python
 cardea=${CARDEA_BINARY:-$root/target/release/cardea}
 
 work=$(mktemp -d)

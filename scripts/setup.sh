@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a fresh Debian machine lacks, if it may; names it otherwise. Arguments: what is needed (build, postgresql).
+# Installs what a fresh Debian machine lacks, if it may; names it otherwise. Arguments: what is needed (build, postgresql, python).
 set -euo pipefail
 
 missing=()
@@ -13,6 +13,9 @@ for need in "$@"; do
     postgresql)
       ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
       command -v openssl >/dev/null || missing+=(openssl)
+      ;;
+    python)
+      python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
       ;;
     *) echo "setup: unknown need: $need" >&2; exit 2 ;;
   esac
