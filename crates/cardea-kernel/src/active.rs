@@ -54,6 +54,8 @@ pub struct Active {
     pub seal_requested: Notify,
     /// Circuit breakers of sources, by mount.
     pub breakers: crate::revoker::Breakers,
+    /// Held by whoever walks rotations: a source is never asked two things about one credential at once.
+    pub rotating: tokio::sync::Mutex<()>,
     /// Rekeying in progress.
     pub rekey: tokio::sync::Mutex<Option<crate::rekey::Rekey>>,
 }

@@ -23,6 +23,7 @@ pub mod revoker; // makes them die
 pub mod wrapping; // answers kept for one reader
 pub mod jobs; // what exceeds a batch
 pub mod runner; // continues it
+pub mod rotation; // credentials that change at their source
 pub mod rewrap; // rotation of the key-encryption key
 pub mod rekey; // new shares
 pub mod relearn; // what memory keeps, read anew

@@ -13,7 +13,7 @@ use crate::rekey::SEAL_KEY;
 use crate::rewrap::KEYRING_KEY;
 use crate::settings::Settings;
 use crate::tokens::{self, NewToken};
-use crate::{event, leases, pipeline, relearn, revoker, runner, sealed, system};
+use crate::{event, leases, pipeline, relearn, revoker, rotation, runner, sealed, system};
 use cardea_audit::checkpoint::{Checkpoint, CheckpointKey, origin};
 use cardea_barrier::{Barrier, ClusterSecret, Keyring, RootKey, SealKind, SealRecord, SealSettings, ShareCollector};
 use cardea_crypto::random::{Randomness, uuid4};
@@ -289,6 +289,7 @@ impl Node {
         tasks.spawn(log::run_devices(active.clone()));
         tasks.spawn(revoker::run(active.clone()));
         tasks.spawn(runner::run(active.clone()));
+        tasks.spawn(rotation::run(active.clone()));
         let node = Arc::downgrade(self);
         let requested = active.clone();
         tasks.spawn(async move {
@@ -354,6 +355,7 @@ impl Node {
             password_policies: RwLock::new(password_policies),
             seal_requested: Notify::new(),
             breakers: revoker::Breakers::default(),
+            rotating: tokio::sync::Mutex::new(()),
             rekey: tokio::sync::Mutex::new(None),
         }))
     }

@@ -47,6 +47,17 @@ pub trait Database: Send + Sync {
         statements: &[String],
     ) -> Result<(), ExternalError>;
 
+    /// Makes sure that a second user is there, with this password, who may do what `user` may. Idempotent.
+    async fn clone_user(
+        &self,
+        _connection: &Connection,
+        _user: &str,
+        _clone: &str,
+        _password: &SecretText,
+    ) -> Result<(), ExternalError> {
+        Err(ExternalError::refused("this kind of database has no second user to alternate with", "no clones"))
+    }
+
     /// Drops pooled connections of a connection that was changed or removed.
     async fn forget(&self, connection_id: &str);
 }

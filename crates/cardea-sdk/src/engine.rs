@@ -4,6 +4,7 @@
 use crate::context::Context;
 use crate::external::{External, Revoker};
 use crate::outcome::Outcome;
+use crate::rotation::{Rotates, Rotator};
 use crate::route::Route;
 use async_trait::async_trait;
 use cardea_model::{Error, KeyOp, KeyRef, SecretOp};
@@ -58,6 +59,16 @@ pub trait Engine: Send + Sync + 'static {
 
     /// How its leases are revoked and renewed; without one, it cannot issue a lease.
     fn revoker(&self) -> Option<&dyn Revoker> {
+        None
+    }
+
+    /// Its records whose credentials change at a source.
+    fn rotates(&self) -> Option<&dyn Rotates> {
+        None
+    }
+
+    /// How it changes credentials at its sources, for secrets that other mounts keep.
+    fn rotator(&self) -> Option<&dyn Rotator> {
         None
     }
 }

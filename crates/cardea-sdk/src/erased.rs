@@ -7,6 +7,7 @@ use crate::engine::{Engine, SharedOp};
 use crate::external::{External, Revoker};
 use crate::outcome::Outcome;
 use crate::pattern;
+use crate::rotation::{Rotates, Rotator};
 use crate::route::{Access, Route, RouteFacts};
 use async_trait::async_trait;
 use cardea_model::params::Params;
@@ -55,6 +56,8 @@ pub trait AnyEngine: Send + Sync {
     async fn renew_login(&self, cx: &mut Context<'_>, before: &Identification) -> Result<Vouch, Error>;
     fn external(&self) -> Option<&dyn External>;
     fn revoker(&self) -> Option<&dyn Revoker>;
+    fn rotates(&self) -> Option<&dyn Rotates>;
+    fn rotator(&self) -> Option<&dyn Rotator>;
 }
 
 /// Why a path was not bound. If a route matched but its parameters were wrong, policies are still asked first: a
@@ -184,6 +187,12 @@ macro_rules! erase {
             }
             fn revoker(&self) -> Option<&dyn Revoker> {
                 self.0.revoker()
+            }
+            fn rotates(&self) -> Option<&dyn Rotates> {
+                self.0.rotates()
+            }
+            fn rotator(&self) -> Option<&dyn Rotator> {
+                self.0.rotator()
             }
             $($login)*
         }

@@ -62,6 +62,8 @@ pub struct ExternalError {
     pub nothing_happened: bool,
     /// Whether the same call may succeed later.
     pub temporary: bool,
+    /// Whether it was the new value that the source did not take: another one may do.
+    pub value_refused: bool,
     /// Words for the client.
     pub client: String,
     /// Detail for the log: the source's own message, without values that it echoes.
@@ -72,19 +74,25 @@ impl ExternalError {
     /// The source refused: nothing happened and trying again will not help.
     #[must_use]
     pub fn refused(client: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { nothing_happened: true, temporary: false, client: client.into(), detail: Zeroizing::new(detail.into()) }
+        Self {
+            nothing_happened: true,
+            temporary: false,
+            value_refused: false,
+            client: client.into(),
+            detail: Zeroizing::new(detail.into()),
+        }
     }
 
     /// The source could not be reached: nothing happened, later may work.
     #[must_use]
     pub fn unreachable(client: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { nothing_happened: true, temporary: true, client: client.into(), detail: Zeroizing::new(detail.into()) }
+        Self { temporary: true, ..Self::refused(client, detail) }
     }
 
     /// No answer came: it may have happened.
     #[must_use]
     pub fn unknown(client: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { nothing_happened: false, temporary: true, client: client.into(), detail: Zeroizing::new(detail.into()) }
+        Self { nothing_happened: false, temporary: true, ..Self::refused(client, detail) }
     }
 }
 
@@ -97,7 +105,7 @@ impl fmt::Debug for ExternalError {
 impl From<Error> for ExternalError {
     fn from(error: Error) -> Self {
         let detail = error.to_string();
-        Self { nothing_happened: true, temporary: false, client: error.client, detail: Zeroizing::new(detail) }
+        Self::refused(error.client, detail)
     }
 }
 

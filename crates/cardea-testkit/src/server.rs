@@ -23,7 +23,7 @@ use cardea_kernel::log::Witness;
 use cardea_kernel::metrics::Metrics;
 use cardea_kernel::registry::Registry;
 use cardea_kernel::tokens::{self, NewToken};
-use cardea_kernel::{jobs, leases, mounts, revoker, runner};
+use cardea_kernel::{jobs, leases, mounts, revoker, rotation, runner};
 use cardea_model::mount::Mount;
 use cardea_model::wire::WireRequest;
 use cardea_model::{NamespaceId, SecretBytes, Timestamp, TokenKind, TtlSeconds};
@@ -274,6 +274,7 @@ impl TestServer {
         if active.is_frozen() {
             return;
         }
+        rotation::round(&active).await;
         let mounts: Vec<_> = active.mounts.now().iter().cloned().collect();
         for mount in mounts {
             if active.engine(&mount).is_ok_and(|engine| engine.revoker().is_some()) {
@@ -299,7 +300,7 @@ impl TestServer {
         panic!("background work did not come to rest within {ROUNDS_MAX} rounds");
     }
 
-    /// Whether nothing is due: no job, no intent, no pending or due lease.
+    /// Whether nothing is due: no job, no intent, no pending or due lease, no step of a rotation.
     pub async fn is_idle(&self) -> bool {
         let Some(active) = self.node.active() else { return true };
         if active.is_frozen() {
@@ -326,6 +327,12 @@ impl TestServer {
         }
         if leases::pending(&mut txn, &root, 1).await.is_ok_and(|found| !found.is_empty()) {
             return false;
+        }
+        let rotating: Vec<_> = active.mounts.now().iter().cloned().collect();
+        for mount in rotating {
+            if rotation::has_due(&active, &mount).await.unwrap_or(false) {
+                return false;
+            }
         }
         for id in leases::intents(&mut txn, &root, 64).await.unwrap_or_default() {
             if leases::find_intent(&mut txn, &root, &id)

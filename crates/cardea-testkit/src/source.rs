@@ -289,5 +289,19 @@ impl Database for FakeSource {
         self.call(Some(connection), |state| state.set_password(username, password)).await
     }
 
+    async fn clone_user(
+        &self,
+        connection: &Connection,
+        user: &str,
+        clone: &str,
+        password: &SecretText,
+    ) -> Result<(), ExternalError> {
+        self.call(Some(connection), |state| match state.users.contains_key(user) {
+            true => state.set_password(clone, password),
+            false => Err(ExternalError::refused("the user to be cloned does not exist", "no such user")),
+        })
+        .await
+    }
+
     async fn forget(&self, _connection_id: &str) {}
 }

@@ -26,7 +26,11 @@ pub fn of(error: &Error, moment: Moment, what: &str, secrets: &[&str]) -> Extern
     match (moment, answered) {
         (Moment::Committing, false) => ExternalError::unknown(words.clone(), words),
         _ if is_temporary(code) => ExternalError::unreachable(words.clone(), words),
-        _ => ExternalError::refused(words.clone(), words),
+        // What modules that judge passwords answer.
+        _ => {
+            let value_refused = *code == SqlState::INVALID_PARAMETER_VALUE;
+            ExternalError { value_refused, ..ExternalError::refused(words.clone(), words) }
+        }
     }
 }
 

@@ -186,6 +186,22 @@ impl Database for PostgreSql {
         .await
     }
 
+    async fn clone_user(
+        &self,
+        connection: &Connection,
+        user: &str,
+        clone: &str,
+        password: &SecretText,
+    ) -> Result<(), ExternalError> {
+        let password = self.written_password(connection, password)?;
+        self.bounded(async {
+            let values = sql::Values::of(clone)?.password(&password);
+            let mut session = self.pools.session(connection, &self.limits).await?;
+            users::clone(&mut session, &values, user).await
+        })
+        .await
+    }
+
     async fn forget(&self, connection_id: &str) {
         self.pools.forget(connection_id);
     }

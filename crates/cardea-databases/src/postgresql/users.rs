@@ -87,6 +87,30 @@ pub async fn change(
     transaction.finish(done).await
 }
 
+/// Makes sure that a second user is there with this password, who may do what `user` may: a member of it, whose sessions act
+/// as it, so that what either of the two makes belongs to one. A user of that name with powers of its own is refused.
+pub async fn clone(session: &mut Session, values: &Values<'_>, user: &str) -> Result<(), ExternalError> {
+    let (clone, user) = (identifier(values.name), identifier(user));
+    let password = crate::postgresql::sql::parse_all(&[format!("{SET_PASSWORD} LOGIN VALID UNTIL 'infinity'")])?;
+    let password = crate::postgresql::sql::render_all(&password, values)?;
+    let transaction = Transaction::begin(session, values).await?;
+    let done = async {
+        transaction.lock_name().await?;
+        match transaction.role().await? {
+            None => transaction.execute(&format!("CREATE ROLE {clone} NOLOGIN"), "CREATE ROLE").await?,
+            Some(role) if role.powerful => {
+                return Err(ExternalError::refused("a user of the second name exists and has powers of its own", ""));
+            }
+            Some(_) => {}
+        }
+        transaction.execute(&format!("GRANT {user} TO {clone}"), "GRANT").await?;
+        transaction.execute(&format!("ALTER ROLE {clone} SET role TO {user}"), "ALTER ROLE … SET role").await?;
+        transaction.run(&password).await
+    }
+    .await;
+    transaction.finish(done).await
+}
+
 /// Ends the user's sessions and removes it. Without statements: what it owns goes to Cardea's own role, what it may do is
 /// revoked, and it is dropped; a user with rights or possessions in other databases needs statements of its own.
 pub async fn revoke(

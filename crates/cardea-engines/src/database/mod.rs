@@ -17,6 +17,7 @@
 
 mod model;
 mod ops;
+mod rotator;
 mod routes;
 mod template;
 
@@ -27,6 +28,7 @@ use cardea_model::lease::LeaseOffer;
 use cardea_model::{Body, Error, Payload};
 use cardea_sdk::database::{Database, NewUser, Purpose};
 use cardea_sdk::external::{External, Revoker};
+use cardea_sdk::rotation::Rotator;
 use cardea_sdk::{
     Context, Done, Effect, Engine, ExternalError, Lease, Outcome, OutsideContext, Plan, Recovery, Route, async_trait,
 };
@@ -145,6 +147,10 @@ impl Engine for DatabaseEngine {
     }
 
     fn revoker(&self) -> Option<&dyn Revoker> {
+        Some(self)
+    }
+
+    fn rotator(&self) -> Option<&dyn Rotator> {
         Some(self)
     }
 }

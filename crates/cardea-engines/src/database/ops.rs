@@ -280,7 +280,7 @@ pub fn allows(pattern: &str, name: &str) -> bool {
     }
 }
 
-fn password(cx: &Context<'_>, config: &Config) -> Result<SecretText, Error> {
+pub fn password(cx: &Context<'_>, config: &Config) -> Result<SecretText, Error> {
     let policy = match config.password_policy.as_str() {
         "" => PasswordPolicy::default(),
         name => PasswordPolicy::parse(&cx.system.password_policy(name)?)?,

@@ -19,6 +19,10 @@
 //!   and are judged by policies as `data/<path>`. The other operations of such dialects are judged as the route of Vault's
 //!   that does as much (`shared::equal_route`); lists are judged item by item.
 //!
+//! - A secret can have a rotation (`rotation`): its record says what is to be done next before it is done. The new value is
+//!   a pending version, kept before the source hears of it, and becomes the current one after a login with it. This engine
+//!   knows no source: the kernel asks the rotator that the settings name, and brings back what came of it.
+//!
 //! It must never answer a payload where a form asks for metadata, and its `transcripts/` are a promise to clients: each
 //! file is a sequence that starts on a fresh mount at `secret/`. A request is `> METHOD path?query` with its JSON body on
 //! the next line; its answer is `< status` with the JSON body on the next line. In the answer, the string `*` stands for
@@ -29,6 +33,8 @@ mod model;
 mod ops;
 mod password;
 mod query;
+mod rotation;
+mod rotation_forms;
 mod routes;
 mod shared;
 mod tree;
@@ -41,6 +47,7 @@ use crate::kv::routes::{Op, SubkeysForm};
 use cardea_model::secret::SecretReport;
 use cardea_model::{Body, Error, Payload, SecretOp};
 use cardea_sdk::engine::SharedOp;
+use cardea_sdk::rotation::Rotates;
 use cardea_sdk::{Context, Done, Engine, Outcome, Route, async_trait};
 
 /// The engine; it has no state of its own.
@@ -123,6 +130,18 @@ impl Engine for Kv {
                 ops::change_metadata(cx, path, change, false).await.map(|()| Done::empty())
             }
             Op::MetadataDelete { path } => ops::delete_secret(cx, path).await.map(|()| Done::empty()),
+            Op::Rotation { path, act } => {
+                use crate::kv::rotation_forms::{RotationAct, form};
+                let shown = match act {
+                    RotationAct::Read => rotation::read(cx, path).await?,
+                    RotationAct::Configure(change) => rotation::configure(cx, path, change).await?,
+                    RotationAct::Remove => return rotation::remove(cx, path).await.map(|()| Done::empty()),
+                    RotationAct::Begin => rotation::begin(cx, path).await?,
+                    RotationAct::Cancel => rotation::cancel(cx, path).await?,
+                    RotationAct::RollBack => rotation::roll_back(cx, path).await?,
+                };
+                Done::object(&form(&shown))
+            }
         }
     }
 
@@ -131,6 +150,10 @@ impl Engine for Kv {
             Some(path) => ops::exists(cx, path).await,
             None => Ok(true),
         }
+    }
+
+    fn rotates(&self) -> Option<&dyn Rotates> {
+        Some(self)
     }
 
     fn shared_routes(&self) -> &'static [Route<Op>] {

@@ -7,8 +7,11 @@
 //! | `payload` | `<secret id>/<version, 20 digits>` | [`StoredPayload`]: one immutable JSON text |
 //! | `config` | `kv` | [`Config`]: settings of the mount |
 //! | `doomed` | `<purge time in ms, 20 digits>/<path>` | [`Doomed`]: secrets marked for deletion, by the end of their window |
+//! | `rotation` | path of the secret | [`RotationRecord`]: how its credential changes at its source, and how far it has come |
+//! | `rotation-due` | `<time in ms, 20 digits>/<path>` | [`RotationDue`]: rotations by when something is to be done |
 //! | `purge` | `<secret id>/<from, 20 digits>-<to, 20 digits>` | [`Purge`]: payloads that nothing points at any more |
 
+use cardea_model::rotation::Rotation;
 use cardea_model::secret::Secret;
 use cardea_model::{Error, Payload, Timestamp};
 use cardea_storage::json_record;
@@ -59,6 +62,26 @@ impl Record for StoredPayload {
             }
             _ => Err(Error::internal("a payload record has a form that this release does not know")),
         }
+    }
+}
+
+/// The rotation of a secret, under its path.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RotationRecord(pub Rotation);
+
+json_record!(RotationRecord, "rotation", 1);
+
+/// A rotation with something to be done. The name says all.
+#[derive(Serialize, Deserialize)]
+pub struct RotationDue {}
+
+json_record!(RotationDue, "rotation-due", 1);
+
+impl RotationDue {
+    #[must_use]
+    pub fn name(due: Timestamp, path: &str) -> String {
+        format!("{:020}/{path}", due.0)
     }
 }
 

@@ -265,7 +265,7 @@ pub fn new_secret(cx: &Context<'_>, path: &CanonicalPath) -> Result<Secret, Erro
     })
 }
 
-fn new_id(cx: &Context<'_>) -> String {
+pub fn new_id(cx: &Context<'_>) -> String {
     let mut bytes = [0u8; 16];
     cx.rng.fill(&mut bytes);
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()

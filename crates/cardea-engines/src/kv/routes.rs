@@ -3,6 +3,7 @@
 
 use crate::kv::model::{Config, DeleteAfter, Pointer};
 use crate::kv::ops::{VERSIONS_KEPT_MAX, versions_kept};
+use crate::kv::rotation_forms::{self, ROTATION_FIELDS, RotationAct};
 use cardea_model::loose::{self, Flag, Int, Pairs, Text};
 use cardea_model::operation::VersionRef;
 use cardea_model::secret::{ContentForm, SecretAnswer, Version, VersionState};
@@ -66,6 +67,11 @@ pub enum Op {
     MetadataDelete {
         path: CanonicalPath,
     },
+    /// What is asked about the rotation of a secret.
+    Rotation {
+        path: CanonicalPath,
+        act: RotationAct,
+    },
 }
 
 impl Op {
@@ -84,7 +90,8 @@ impl Op {
             | Self::MetadataRead { path }
             | Self::MetadataWrite { path, .. }
             | Self::MetadataPatch { path, .. }
-            | Self::MetadataDelete { path } => Some(path),
+            | Self::MetadataDelete { path }
+            | Self::Rotation { path, .. } => Some(path),
         }
     }
 }
@@ -196,6 +203,28 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::read("subkeys-read", "subkeys/{path..}", |p| Bound::try_read(p, subkeys))
         .clear(&["version", "depth"])
         .help("Reads the names inside one version of a secret, with null in place of every value. With depth, objects at that level count as values."),
+    Route::read("rotation-read", "rotation/{path..}", |p| rotation_forms::bind(p, RotationAct::Read))
+        .clear_answer(ROTATION_FIELDS)
+        .help("Reads how a secret rotates, how far a change has come, why the last one failed, and what a pending version is waiting for."),
+    Route::write("rotation-write", "rotation/{path..}", |p| Bound::try_read(p, rotation_forms::configure))
+        .clear(ROTATION_FIELDS)
+        .clear_answer(ROTATION_FIELDS)
+        .help("Lets a secret rotate. The rotator is the path of a database mount, a slash and the name of a connection; the caller also needs update on <mount>/rotate/<connection>/<username>. Members that are left out stay as they are; every = 0 rotates on demand alone.")
+        .example(r#"{"rotator": "database/orders", "username": "app", "strategy": "alternating-users", "every": "720h"}"#),
+    Route::delete("rotation-delete", "rotation/{path..}", |p| rotation_forms::bind(p, RotationAct::Remove))
+        .help("Ends the rotation of a secret; its versions stay. A change that is on its way must be cancelled or finished first."),
+    Route::write("rotate", "rotate/{path..}", |p| rotation_forms::bind(p, RotationAct::Begin))
+        .clear_answer(ROTATION_FIELDS)
+        .help("Begins a change now, paused or not. It goes on in the background, whatever becomes of the caller or of this server; rotation shows how far it is.")
+        .example("{}"),
+    Route::write("rotation-cancel", "rotation-cancel/{path..}", |p| rotation_forms::bind(p, RotationAct::Cancel))
+        .clear_answer(ROTATION_FIELDS)
+        .help("Takes a change back: the source gets the current value again, and the pending version loses its label. Where no change is on its way, a pending label that was left over is removed.")
+        .example("{}"),
+    Route::write("rotation-rollback", "rotation-rollback/{path..}", |p| rotation_forms::bind(p, RotationAct::RollBack))
+        .clear_answer(ROTATION_FIELDS)
+        .help("Goes back to the previous version: the source gets that value, a login tests it, and then it becomes the current one.")
+        .example("{}"),
 ];
 
 /// Rows of operations that only dialects with typed operations ask for. No path leads to them; what each caller is shown is

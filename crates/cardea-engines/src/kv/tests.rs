@@ -71,6 +71,14 @@ async fn examples_in_the_table_work() {
     for route in Kv.routes().iter().filter(|route| !route.facts.example.is_empty()) {
         let bench = Bench::new();
         bench.call("POST", "data/app", r#"{"data":{"a":1}}"#).await;
+        if route.facts.name.starts_with("rotat") {
+            bench.call("POST", "data/app", r#"{"data":{"a":2}}"#).await;
+            let settings = r#"{"rotator":"database/orders","username":"app","strategy":"single-user"}"#;
+            bench.call("POST", "rotation/app", settings).await;
+        }
+        if route.facts.name == "rotation-cancel" {
+            bench.call("POST", "rotate/app", "{}").await;
+        }
         let name = if route.facts.example.contains("cas\": 0") { "fresh" } else { "app" };
         let method = if route.facts.method == Method::Patch { "PATCH" } else { "POST" };
         let reply = bench.call(method, &route.facts.pattern.replace("{path..}", name), route.facts.example).await;

@@ -18,6 +18,7 @@ mod matrix; // every route by every kind of caller
 mod mounts; // which engine answers where
 mod pipeline; // records, refusals, canaries
 mod policies; // what callers may do
+mod rotation; // credentials that change at their source
 mod storm; // everything at once
 mod tokens; // what callers show
 mod toy; // one core, two doors

@@ -12,6 +12,7 @@ const TRANSCRIPTS: &[(&str, &str)] = &[
     ("patch", include_str!("../transcripts/patch.txt")),
     ("versions", include_str!("../transcripts/versions.txt")),
     ("metadata", include_str!("../transcripts/metadata.txt")),
+    ("rotation", include_str!("../transcripts/rotation.txt")),
 ];
 
 #[tokio::test]

@@ -1,0 +1,179 @@
+//! Rotates users of a connection's database for secrets that other mounts keep. A secret holds `username` and `password`
+//! (and what else its readers need, which stays as it is). The server that is spoken to is always the connection's own:
+//! where a secret says that it is does not matter, so that whoever writes secrets cannot send Cardea anywhere.
+//!
+//! It must never touch a user but the one that the settings name, and its clone.
+
+use super::model::Config;
+use super::{DatabaseEngine, ops, or_default};
+use cardea_crypto::random::base62;
+use cardea_model::rotation::{RotationSettings, RotationStrategy};
+use cardea_model::secret_bytes::stored;
+use cardea_model::{Error, Payload, SecretText};
+use cardea_sdk::database::{Connection, Database, Purpose};
+use cardea_sdk::rotation::{RotationError, Rotator, Values};
+use cardea_sdk::{Context, ExternalError, OutsideContext, async_trait};
+use serde::{Deserialize, Serialize};
+
+/// Characters of the id of a connection that lives for one login.
+const ID_CHARS: usize = 16;
+
+/// What is read of a secret, and what is changed in it.
+#[derive(Serialize, Deserialize)]
+struct Login {
+    username: String,
+    #[serde(with = "stored")]
+    password: SecretText,
+}
+
+impl Login {
+    fn of(value: &Payload, settings: &RotationSettings) -> Result<Self, Error> {
+        let login: Self = value
+            .read()
+            .map_err(|_| Error::invalid("the secret has no texts `username` and `password`: it cannot be rotated"))?;
+        if !settings.is_about(&login.username) {
+            return Err(Error::invalid("the secret names another user than the one whose rotation was decided"));
+        }
+        Ok(login)
+    }
+}
+
+fn connection_name(settings: &RotationSettings) -> &str {
+    settings.rotator_parts().map_or("", |(_, name)| name)
+}
+
+fn no_connection() -> Error {
+    Error::invalid("the connection that the rotator names is not configured")
+}
+
+/// The connection as a user would make it.
+fn as_user(cx: &OutsideContext<'_>, config: &Config, login: &Login) -> Connection {
+    let own = &config.connection;
+    Connection {
+        id: base62(cx.rng, ID_CHARS).as_str().to_owned(),
+        url: own.url.duplicate(),
+        username: login.username.clone(),
+        password: login.password.duplicate(),
+        max_open_connections: 1,
+        tls_ca: own.tls_ca.clone(),
+        tls_certificate: own.tls_certificate.clone(),
+        private_key: own.private_key.duplicate(),
+        password_authentication: own.password_authentication.clone(),
+    }
+}
+
+/// Logs in, asks something harmless, and leaves.
+async fn opens(plugin: &dyn Database, connection: &Connection) -> Result<(), ExternalError> {
+    let result = plugin.verify(connection).await;
+    plugin.forget(&connection.id).await;
+    result
+}
+
+/// Whether a failure is an answer: the login was refused, and nothing else is wrong.
+fn is_refusal(failed: &ExternalError) -> bool {
+    failed.nothing_happened && !failed.temporary
+}
+
+impl DatabaseEngine {
+    /// The user changes its own password, logged in with whichever value opens the source: the answer of an earlier try may
+    /// have been lost. Where that is the wanted one, it is set all the same: the source then does it after whatever is still
+    /// on its way there.
+    async fn set_by_itself(
+        &self,
+        cx: &OutsideContext<'_>,
+        config: &Config,
+        wanted: &Login,
+        known: &[Login],
+    ) -> Result<(), ExternalError> {
+        let plugin = self.plugin(config)?;
+        let statements = or_default(plugin, Purpose::RotateRoot, &[]);
+        let own = known.iter().filter(|login| login.username == wanted.username);
+        for (at, login) in std::iter::once(wanted).chain(own).enumerate() {
+            let connection = as_user(cx, config, login);
+            match opens(plugin, &connection).await {
+                Ok(()) => {}
+                Err(failed) if is_refusal(&failed) => continue,
+                Err(failed) => return Err(failed),
+            }
+            let set = plugin.set_password(&connection, &wanted.username, &wanted.password, &statements).await;
+            plugin.forget(&connection.id).await;
+            return match set {
+                // A source that takes no value twice has this one.
+                Err(failed) if at == 0 && failed.value_refused => Ok(()),
+                set => set,
+            };
+        }
+        let words = "no version of the secret opens the source any more: its user's password has to be set there";
+        Err(ExternalError::refused(words, "every login was refused"))
+    }
+}
+
+#[async_trait]
+impl Rotator for DatabaseEngine {
+    async fn create(
+        &self,
+        cx: &mut Context<'_>,
+        settings: &RotationSettings,
+        current: &Payload,
+    ) -> Result<Payload, Error> {
+        let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
+        let url = config.connection.url.expose();
+        if !url.contains("{{username}}") || !url.contains("{{password}}") {
+            // Every login would be Cardea's own, and no test would test anything.
+            return Err(Error::invalid("the connection's URL does not say where username and password stand"));
+        }
+        let login = Login::of(current, settings)?;
+        let username = match settings.strategy {
+            RotationStrategy::AlternatingUsers if login.username == settings.username => settings.clone_name(),
+            _ => settings.username.clone(),
+        };
+        if username == config.connection.username || login.username == config.connection.username {
+            return Err(Error::invalid("the connection's own user is rotated by rotate-root, and by nothing else"));
+        }
+        Payload::of(&Login { username, password: ops::password(cx, &config)? })
+    }
+
+    async fn set(
+        &self,
+        cx: &mut OutsideContext<'_>,
+        settings: &RotationSettings,
+        values: &Values,
+    ) -> Result<(), RotationError> {
+        let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
+        let wanted = Login::of(&values.wanted, settings)?;
+        let plugin = self.plugin(&config)?;
+        cx.faults.before("database.rotate_user")?;
+        match settings.strategy {
+            RotationStrategy::SingleUser => {
+                // A version that names nobody of ours opens nothing of ours.
+                let known: Vec<Login> =
+                    values.known.iter().filter_map(|value| Login::of(value, settings).ok()).collect();
+                self.set_by_itself(cx, &config, &wanted, &known).await?;
+            }
+            RotationStrategy::AlternatingUsers if wanted.username != settings.username => {
+                plugin.clone_user(&config.connection, &settings.username, &wanted.username, &wanted.password).await?;
+            }
+            RotationStrategy::SingleUserByRotator | RotationStrategy::AlternatingUsers => {
+                let statements = or_default(plugin, Purpose::RotateRoot, &[]);
+                plugin.set_password(&config.connection, &wanted.username, &wanted.password, &statements).await?;
+            }
+        }
+        cx.faults.after("database.rotate_user")?;
+        Ok(())
+    }
+
+    async fn test(
+        &self,
+        cx: &mut OutsideContext<'_>,
+        settings: &RotationSettings,
+        value: &Payload,
+    ) -> Result<(), RotationError> {
+        let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
+        let login = Login::of(value, settings)?;
+        let plugin = self.plugin(&config)?;
+        cx.faults.before("database.test_user")?;
+        opens(plugin, &as_user(cx, &config, &login)).await?;
+        cx.faults.after("database.test_user")?;
+        Ok(())
+    }
+}

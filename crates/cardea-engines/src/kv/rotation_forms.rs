@@ -1,0 +1,126 @@
+//! Requests about rotations, and the form of their answer. It must never hold a payload: an answer here goes to whoever may
+//! look at the rotation, and not at the secret.
+
+use crate::kv::rotation::{Change, Shown};
+use crate::kv::routes::Op;
+use cardea_model::loose::{self, Flag};
+use cardea_model::params::Params;
+use cardea_model::rotation::RotationStrategy;
+use cardea_model::{CanonicalPath, Error};
+use cardea_sdk::Bound;
+use serde::{Deserialize, Serialize};
+
+/// Members whose values the log keeps in clear: none is secret.
+pub const ROTATION_FIELDS: &[&str] = &[
+    "rotator",
+    "username",
+    "strategy",
+    "every",
+    "paused",
+    "state",
+    "token",
+    "pending_version",
+    "attempts",
+    "next_try",
+    "last_rotated",
+    "next_rotation",
+    "failure_class",
+    "failure",
+    "failed_at",
+    "explanation",
+];
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub enum RotationAct {
+    Read,
+    Configure(Change),
+    Remove,
+    Begin,
+    Cancel,
+    RollBack,
+}
+
+#[derive(Deserialize)]
+struct At {
+    path: String,
+}
+
+/// A request that says no more than its path.
+pub fn bind(params: &Params, act: RotationAct) -> Result<Bound<Op>, Error> {
+    Bound::try_read(params, |at: At| Ok(Op::Rotation { path: CanonicalPath::parse(&at.path)?, act }))
+}
+
+#[derive(Deserialize)]
+pub struct ConfigureInput {
+    path: String,
+    #[serde(default)]
+    rotator: Option<String>,
+    #[serde(default)]
+    username: Option<String>,
+    #[serde(default)]
+    strategy: Option<String>,
+    #[serde(default)]
+    every: Option<loose::Duration>,
+    #[serde(default)]
+    paused: Option<Flag>,
+}
+
+pub fn configure(input: ConfigureInput) -> Result<Op, Error> {
+    let change = Change {
+        rotator: input.rotator.map(|rotator| rotator.trim_matches('/').to_owned()),
+        username: input.username,
+        strategy: input.strategy.as_deref().map(RotationStrategy::parse).transpose()?,
+        every_s: input.every.map(|span| span.none_if_zero().map(|seconds| seconds.0)),
+        paused: input.paused.map(|Flag(flag)| flag),
+    };
+    Ok(Op::Rotation { path: CanonicalPath::parse(&input.path)?, act: RotationAct::Configure(change) })
+}
+
+#[derive(Serialize)]
+pub struct RotationForm<'a> {
+    rotator: &'a str,
+    username: &'a str,
+    strategy: &'static str,
+    /// Seconds; 0 rotates on demand alone.
+    every: u64,
+    paused: bool,
+    /// `idle`, or the step to be done next.
+    state: &'static str,
+    token: Option<&'a str>,
+    pending_version: Option<u64>,
+    attempts: u32,
+    next_try: Option<String>,
+    last_rotated: Option<String>,
+    next_rotation: Option<String>,
+    failure_class: Option<&'static str>,
+    failure: Option<&'a str>,
+    failed_at: Option<String>,
+    explanation: &'static str,
+}
+
+#[must_use]
+pub fn form(shown: &Shown) -> RotationForm<'_> {
+    let rotation = &shown.rotation;
+    let settings = &rotation.settings;
+    let run = rotation.run.as_ref();
+    let failure = rotation.last_failure.as_ref();
+    RotationForm {
+        rotator: &settings.rotator,
+        username: &settings.username,
+        strategy: settings.strategy.as_str(),
+        every: settings.every_s.unwrap_or_default(),
+        paused: rotation.paused,
+        state: run.map_or("idle", |run| run.step.as_str()),
+        token: run.map(|run| run.token.as_str()),
+        pending_version: shown.pending,
+        attempts: run.map_or(0, |run| run.attempts),
+        next_try: run.and(rotation.due).map(|at| at.rfc3339()),
+        last_rotated: rotation.last_rotated.map(|at| at.rfc3339()),
+        next_rotation: rotation.next.filter(|_| !rotation.paused).map(|at| at.rfc3339()),
+        failure_class: failure.map(|failure| failure.class.as_str()),
+        failure: failure.map(|failure| failure.words.as_str()),
+        failed_at: failure.map(|failure| failure.at.rfc3339()),
+        explanation: shown.explanation(),
+    }
+}

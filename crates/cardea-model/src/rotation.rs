@@ -1,0 +1,187 @@
+//! The rotation of a secret (DESIGN section 8): what its owner decided, and how far a change has come. Values only; it must
+//! never hold a credential: those are versions of the secret.
+
+use crate::error::Error;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What is added to a user's name for the second of two alternating users.
+pub const CLONE_SUFFIX: &str = "_clone";
+/// Longest name of a rotated user, in bytes: with [`CLONE_SUFFIX`] it is what PostgreSQL keeps of a name (63).
+pub const ROTATED_USER_BYTES_MAX: usize = 57;
+
+/// What the owner of a secret decided.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RotationSettings {
+    /// Who changes the credential at its source: path of a mount and a name in it, such as `database/orders`.
+    pub rotator: String,
+    /// The one user whose password is rotated. A secret that comes to name another one is not rotated.
+    pub username: String,
+    pub strategy: RotationStrategy,
+    /// Seconds from one rotation to the next; `None` rotates on demand alone.
+    pub every_s: Option<u64>,
+}
+
+impl RotationSettings {
+    /// The mount and the name in it; nothing if the reference has no such form.
+    #[must_use]
+    pub fn rotator_parts(&self) -> Option<(&str, &str)> {
+        let (mount, name) = self.rotator.rsplit_once('/')?;
+        (!mount.is_empty() && !name.is_empty()).then_some((mount, name))
+    }
+
+    /// The name by which policies know the use of a rotator for one user.
+    ///
+    /// # Errors
+    /// A reference without a mount or a name.
+    pub fn policy_name(&self) -> Result<String, Error> {
+        let (mount, name) = self
+            .rotator_parts()
+            .ok_or_else(|| Error::invalid("field `rotator` is the path of a mount, a slash and a name in it"))?;
+        Ok(format!("{mount}/rotate/{name}/{}", self.username))
+    }
+
+    /// The second of two alternating users.
+    #[must_use]
+    pub fn clone_name(&self) -> String {
+        format!("{}{CLONE_SUFFIX}", self.username)
+    }
+
+    /// Whether a version may be about this user.
+    #[must_use]
+    pub fn is_about(&self, username: &str) -> bool {
+        username == self.username
+            || (self.strategy == RotationStrategy::AlternatingUsers && username == self.clone_name())
+    }
+}
+
+/// Whose password changes, and who changes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RotationStrategy {
+    /// One user, who changes its own password. The source holds one password: between its change and the moment at which
+    /// the new version is current, only the pending version opens it.
+    SingleUser,
+    /// One user, whose password the rotator's own user changes; the same gap.
+    SingleUserByRotator,
+    /// Two users in turn, changed by the rotator's own user: the current version opens the source at every moment.
+    AlternatingUsers,
+}
+
+impl RotationStrategy {
+    pub const ALL: &[Self] = &[Self::SingleUser, Self::SingleUserByRotator, Self::AlternatingUsers];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SingleUser => "single-user",
+            Self::SingleUserByRotator => "single-user-by-rotator",
+            Self::AlternatingUsers => "alternating-users",
+        }
+    }
+
+    /// # Errors
+    /// Any other word.
+    pub fn parse(word: &str) -> Result<Self, Error> {
+        let found = Self::ALL.iter().copied().find(|one| one.as_str() == word);
+        found.ok_or_else(|| {
+            Error::invalid("field `strategy` is not single-user, single-user-by-rotator or alternating-users")
+        })
+    }
+}
+
+/// What has to be done next. Each step is durable before it is done, and may be done again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RotationStep {
+    /// Make the new value: a version that is pending. The source hears nothing.
+    Create,
+    /// Make the new value the source's.
+    Set,
+    /// Log in with the new value; then it becomes the current one.
+    Test,
+    /// Make the current value the source's again, and drop the pending one.
+    Undo,
+}
+
+impl RotationStep {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Set => "set",
+            Self::Test => "test",
+            Self::Undo => "undo",
+        }
+    }
+}
+
+/// Why a step failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RotationFailureClass {
+    /// The source did not answer, or not whether it did it: the same value is tried again.
+    SourceDown,
+    /// The source does not take this value: another one is made.
+    ValueRefused,
+    /// The source, or Cardea's own rule, does not let the rotator do it: its owner has to act.
+    RotatorRefused,
+}
+
+impl RotationFailureClass {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SourceDown => "source-down",
+            Self::ValueRefused => "value-refused",
+            Self::RotatorRefused => "rotator-refused",
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RotationFailure {
+    pub class: RotationFailureClass,
+    /// Words for the owner; no value stands in them.
+    pub words: String,
+    pub at: Timestamp,
+}
+
+/// One change on its way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RotationRun {
+    /// Id of the new version: the client request token of the four-step contract. What is done for one token can be done
+    /// again.
+    pub token: String,
+    pub step: RotationStep,
+    /// The version that was current when it began, and the one that shall be; 0 before it is made.
+    pub from: u64,
+    pub to: u64,
+    pub begun: Timestamp,
+    /// Tries of the present step that failed.
+    pub attempts: u32,
+    /// Values that the source refused.
+    pub refused_values: u32,
+}
+
+/// The rotation of one secret.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rotation {
+    /// Of the secret that it was decided for: a later one of that name is another.
+    pub secret_id: String,
+    pub settings: RotationSettings,
+    #[serde(default)]
+    pub paused: bool,
+    #[serde(default)]
+    pub run: Option<RotationRun>,
+    #[serde(default)]
+    pub last_rotated: Option<Timestamp>,
+    #[serde(default)]
+    pub last_failure: Option<RotationFailure>,
+    /// When the schedule wants the next one to begin.
+    #[serde(default)]
+    pub next: Option<Timestamp>,
+    /// Where it stands in the index of what is to be done.
+    #[serde(default)]
+    pub due: Option<Timestamp>,
+}

@@ -1,0 +1,286 @@
+//! Credentials that change at their source. At every moment the version that Cardea serves as current opens the source, or,
+//! where a source holds one password, the pending one does and Cardea says so; no password is at the source that no version
+//! of the secret holds. Both are counted with the process killed at every numbered point.
+
+use cardea_storage::{Break, FaultPlan};
+use cardea_testkit::{Mode, Reply, TestServer};
+use serde_json::{Value, json};
+
+/// More points than any change has.
+const POINTS_MAX: u64 = 200;
+const STRATEGIES: &[&str] = &["single-user", "single-user-by-rotator", "alternating-users"];
+
+async fn server(strategy: &str) -> TestServer {
+    let server = TestServer::start().await;
+    server.mount("secret", "kv").await;
+    server.database().await;
+    server.source().add_user("orders", "first");
+    let value = json!({ "data": {
+        "engine": "postgres", "host": "db", "port": 5432, "username": "orders", "password": "first", "dbname": "orders",
+    } });
+    server.post("secret/data/orders", server.root(), value).await.ok();
+    let settings = json!({ "rotator": "database/app", "username": "orders", "strategy": strategy });
+    server.post("secret/rotation/orders", server.root(), settings).await.ok();
+    server
+}
+
+async fn current(server: &TestServer) -> (String, String) {
+    let read = server.get("secret/data/orders", server.root()).await.ok();
+    assert_eq!((read.at("/data/data/host"), read.at("/data/data/port")), (&json!("db"), &json!(5432)));
+    (read.text_at("/data/data/username"), read.text_at("/data/data/password"))
+}
+
+async fn current_opens(server: &TestServer) -> bool {
+    let (username, password) = current(server).await;
+    server.source().users().get(&username).is_some_and(|user| user.password == password)
+}
+
+async fn status(server: &TestServer) -> Reply {
+    server.get("secret/rotation/orders", server.root()).await.ok()
+}
+
+async fn rotate(server: &TestServer) -> Reply {
+    server.post("secret/rotate/orders", server.root(), json!({})).await
+}
+
+/// Users at the source with a password that no version of the secret holds.
+async fn orphans(server: &TestServer) -> Vec<String> {
+    let mut known = Vec::new();
+    for version in 1..=30 {
+        let read = server.get(&format!("secret/data/orders?version={version}"), server.root()).await;
+        if read.is_success() {
+            known.push((read.text_at("/data/data/username"), read.text_at("/data/data/password")));
+        }
+    }
+    let users = server.source().users();
+    let rotated = users.into_iter().filter(|(name, _)| name.starts_with("orders"));
+    rotated
+        .filter(|(name, user)| !known.contains(&(name.clone(), user.password.clone())))
+        .map(|(name, _)| name)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_change_reaches_the_source_and_then_the_readers() {
+    for strategy in STRATEGIES {
+        let server = server(strategy).await;
+        for turn in 1..=3 {
+            let before = current(&server).await;
+            rotate(&server).await.ok();
+            server.settle().await;
+            let after = current(&server).await;
+            assert_ne!(before.1, after.1, "{strategy}, turn {turn}");
+            assert!(current_opens(&server).await, "{strategy}, turn {turn}");
+            let user = if *strategy == "alternating-users" && turn % 2 == 1 { "orders_clone" } else { "orders" };
+            assert_eq!(after.0, user, "{strategy}, turn {turn}");
+            let users = server.source().users();
+            let old_opens = users.get(&before.0).is_some_and(|user| user.password == before.1);
+            assert_eq!(old_opens, *strategy == "alternating-users", "the old one goes on where two users are");
+            let status = status(&server).await;
+            assert_eq!((status.at("/data/state"), status.at("/data/failure")), (&json!("idle"), &Value::Null));
+            assert!(status.at("/data/last_rotated").is_string());
+        }
+        assert!(orphans(&server).await.is_empty(), "{strategy}");
+        let told: Vec<_> = server.log().await.into_iter().filter_map(|record| record.event).collect();
+        let count = |what: &str| told.iter().filter(|event| event.what.as_str() == what).count();
+        let told = ["rotation.created", "rotation.set", "rotation.finished", "rotation.failed"].map(count);
+        assert_eq!(told, [3, 3, 3, 0], "{strategy}");
+        let values: Vec<String> = server.source().users().into_values().map(|user| user.password).collect();
+        assert!(server.log_shows(&values.iter().map(String::as_str).collect::<Vec<_>>()).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn killed_at_any_point_the_current_version_opens_the_source() {
+    println!("{:<24} {:<12} {:>6} {:>6} {:>8}", "strategy", "break", "points", "shut", "orphans");
+    let mut faults = Vec::new();
+    for strategy in STRATEGIES {
+        let prepared = server(strategy).await;
+        for how in Break::ALL {
+            let (mut shut, mut orphaned, mut points) = (0, 0, 0);
+            for at in 1.. {
+                assert!(at < POINTS_MAX, "{strategy} has no end");
+                let mut server = prepared.fork(&format!("{strategy} {how:?} {at}"));
+                server.unseal().await;
+                let plan = FaultPlan::new(at, how);
+                server.arm(&plan);
+                let begun = rotate(&server).await.is_success();
+                server.settle().await;
+                server.restart().await;
+                // As found, before any background work.
+                let opens = current_opens(&server).await;
+                let seen = status(&server).await;
+                let explained = *strategy != "alternating-users"
+                    && !seen.at("/data/pending_version").is_null()
+                    && seen.at("/data/explanation").as_str().is_some_and(|words| words.contains("pending value"));
+                if !opens && !explained {
+                    shut += 1;
+                    faults.push(format!("{strategy}, {how:?} at {at}: shut: {:?}", plan.trace()));
+                }
+                server.advance(700);
+                server.settle().await;
+                let after = status(&server).await;
+                let (name, password) = current(&server).await;
+                let done = password != "first";
+                if !current_opens(&server).await || after.at("/data/state") != "idle" || (begun && !done) {
+                    shut += 1;
+                    faults.push(format!("{strategy}, {how:?} at {at}: {name} does not end well: {}", after.text));
+                }
+                let left = orphans(&server).await;
+                orphaned += left.len();
+                if !left.is_empty() {
+                    faults.push(format!("{strategy}, {how:?} at {at}: orphans {left:?}"));
+                }
+                if !plan.reached() {
+                    break;
+                }
+                points = at;
+            }
+            println!("{strategy:<24} {:<12} {points:>6} {shut:>6} {orphaned:>8}", format!("{how:?}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test]
+async fn cancelled_after_any_number_of_steps_the_source_has_the_current_value() {
+    for strategy in STRATEGIES {
+        let mut ended = false;
+        for rounds in 0..8 {
+            let server = server(strategy).await;
+            let before = current(&server).await;
+            rotate(&server).await.ok();
+            if rounds == 5 {
+                server.source().set_mode(Mode::LosingAnswers);
+            }
+            for _ in 0..rounds {
+                server.round().await;
+            }
+            server.source().set_mode(Mode::Up);
+            ended = status(&server).await.at("/data/state") == "idle";
+            let cancel = server.post("secret/rotation-cancel/orders", server.root(), json!({})).await;
+            assert_eq!(cancel.is_success(), !ended, "{strategy}, {rounds}: {}", cancel.text);
+            server.settle().await;
+            let status = status(&server).await;
+            assert_eq!(status.at("/data/state"), "idle", "{strategy}, {rounds}");
+            assert_eq!(status.at("/data/pending_version"), &Value::Null);
+            assert_eq!(current(&server).await == before, !ended, "{strategy}, {rounds}");
+            assert!(current_opens(&server).await, "{strategy}, {rounds}");
+            // Free for the next one.
+            rotate(&server).await.ok();
+            server.settle().await;
+            assert!(current_opens(&server).await && current(&server).await != before, "{strategy}, {rounds}");
+        }
+        assert!(ended, "{strategy}: eight rounds are a whole change");
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_is_down_is_waited_for_with_the_same_value() {
+    for mode in [Mode::Down, Mode::LosingAnswers] {
+        let server = server("single-user").await;
+        server.source().set_mode(mode);
+        rotate(&server).await.ok();
+        for _ in 0..4 {
+            server.settle().await;
+            server.advance(700);
+        }
+        let seen = status(&server).await;
+        assert_eq!(seen.at("/data/failure_class"), "source-down", "{}", seen.text);
+        assert!(seen.number_at("/data/attempts") > 2);
+        let pending = seen.number_at("/data/pending_version");
+        server.source().set_mode(Mode::Up);
+        server.advance(700);
+        server.settle().await;
+        let read = server.get("secret/data/orders", server.root()).await.ok();
+        assert_eq!(read.number_at("/data/metadata/version"), pending);
+        assert!(current_opens(&server).await);
+        assert_eq!(status(&server).await.at("/data/failure"), &Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn what_a_rotator_may_not_do_is_said_and_nothing_is_touched() {
+    // Another user than the one that was decided on, the connection's own, and no connection.
+    for (name, change, value) in [
+        ("another user", json!({}), json!({ "username": "root", "password": "x" })),
+        (
+            "own user",
+            json!({ "username": "cardea" }),
+            json!({ "username": "cardea", "password": "initial-root-password" }),
+        ),
+        ("no connection", json!({ "rotator": "database/none" }), json!({ "username": "orders", "password": "first" })),
+        ("no mount", json!({ "rotator": "nowhere/app" }), json!({ "username": "orders", "password": "first" })),
+        ("no rotator", json!({ "rotator": "secret/app" }), json!({ "username": "orders", "password": "first" })),
+        ("no login", json!({}), json!({ "api_key": "x" })),
+    ] {
+        let server = server("single-user-by-rotator").await;
+        server.post("secret/rotation/orders", server.root(), change).await.ok();
+        server.post("secret/data/orders", server.root(), json!({ "data": value })).await.ok();
+        let (users, calls) = (server.source().users(), server.source().calls());
+        rotate(&server).await.ok();
+        server.settle().await;
+        let seen = status(&server).await;
+        assert_eq!(seen.at("/data/failure_class"), "rotator-refused", "{name}: {}", seen.text);
+        assert_eq!((server.source().users(), server.source().calls()), (users, calls), "{name}");
+        server.post("secret/rotation-cancel/orders", server.root(), json!({})).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn who_may_decide_who_rotates_whom() {
+    let server = server("single-user").await;
+    server.policy("owner", r#"path "secret/*" { capabilities = ["create", "read", "update", "delete"] }"#).await;
+    server.policy("user", r#"path "database/rotate/app/orders" { capabilities = ["update"] }"#).await;
+    let (owner, both) = (server.token(&["owner"]).await, server.token(&["owner", "user"]).await);
+    let ask = json!({ "rotator": "database/app", "username": "orders", "strategy": "alternating-users" });
+    server.post("secret/rotation/orders", &owner, ask.clone()).await.expect(403);
+    server.post("secret/rotation/orders", &both, ask).await.expect(200);
+    let other = json!({ "username": "cardea" });
+    server.post("secret/rotation/orders", &both, other).await.expect(403);
+    // What was decided may be run by whoever may do that to the secret.
+    server.post("secret/rotate/orders", &owner, json!({})).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_schedule_begins_by_itself_and_a_pause_holds_it() {
+    let server = server("alternating-users").await;
+    server.post("secret/rotation/orders", server.root(), json!({ "every": "24h" })).await.ok();
+    let first = current(&server).await;
+    server.advance(86_000);
+    server.settle().await;
+    assert_eq!(current(&server).await, first);
+    server.advance(500);
+    server.settle().await;
+    let second = current(&server).await;
+    assert_ne!(second, first);
+    server.post("secret/rotation/orders", server.root(), json!({ "paused": true })).await.ok();
+    server.advance(3 * 86_400);
+    server.settle().await;
+    assert_eq!(current(&server).await, second);
+    server.post("secret/rotation/orders", server.root(), json!({ "paused": false })).await.ok();
+    server.settle().await;
+    assert_ne!(current(&server).await, second);
+    assert!(current_opens(&server).await);
+    // A secret that is gone rotates no more.
+    server.delete("secret/metadata/orders", server.root()).await.ok();
+    server.advance(3 * 86_400);
+    server.settle().await;
+}
+
+#[tokio::test]
+async fn going_back_is_a_change_like_any_other() {
+    for strategy in STRATEGIES {
+        let server = server(strategy).await;
+        let first = current(&server).await;
+        rotate(&server).await.ok();
+        server.settle().await;
+        server.post("secret/rotation-rollback/orders", server.root(), json!({})).await.ok();
+        server.settle().await;
+        assert_eq!(current(&server).await, first, "{strategy}");
+        assert!(current_opens(&server).await, "{strategy}");
+        rotate(&server).await.ok();
+        server.settle().await;
+        assert!(current_opens(&server).await, "{strategy}");
+    }
+}
