@@ -375,6 +375,8 @@ pub struct KeyChange {
     pub description: Option<String>,
     pub enabled: Option<bool>,
     pub auto_rotate_s: Option<u64>,
+    /// Refuses keys with a public half, as [`KeyOp::Rotate`] does.
+    pub symmetric_only: bool,
     /// `None` inside removes a tag.
     pub tags: BTreeMap<String, Option<String>>,
     /// `None` inside removes an attribute.
@@ -393,6 +395,8 @@ pub fn check_key_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Most tags of a key: AWS's.
+pub const KEY_TAGS_MAX: usize = 50;
 /// Longest name of a key, in bytes: AWS's longest alias.
 pub const KEY_NAME_BYTES_MAX: usize = 256;
 

@@ -7,8 +7,8 @@ use crate::transit::ops;
 use cardea_crypto::keys::KeyMaterial;
 use cardea_crypto::random::SystemRandomness;
 use cardea_model::key::{
-    Key, KeyAlgorithm, KeyChange, KeyFamily, KeyFault, KeyOrigin, KeySettings, KeyState, KeyVersion, NewKey,
-    check_key_name,
+    KEY_TAGS_MAX, Key, KeyAlgorithm, KeyChange, KeyFamily, KeyFault, KeyOrigin, KeySettings, KeyState, KeyVersion,
+    NewKey, check_key_name,
 };
 use cardea_model::limit::{METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX};
 use cardea_model::{Error, Timestamp};
@@ -295,6 +295,12 @@ pub async fn configure(cx: &mut Context<'_>, name: &str, change: &SettingsChange
 /// Not found; more tags or longer texts than a key may have; enabling a key that waits for something else.
 pub async fn change(cx: &mut Context<'_>, name: &str, change: &KeyChange) -> Result<KeyRecord, Error> {
     let mut key = changing(cx, name).await?;
+    if let KeyState::PendingDeletion(_) = key.state {
+        return Err(KeyFault::PendingDeletion.error());
+    }
+    if change.symmetric_only && key.algorithm.family() != KeyFamily::Aead {
+        return Err(KeyFault::Usage.error());
+    }
     if let Some(description) = &change.description {
         key.description.clone_from(description);
     }
@@ -305,6 +311,7 @@ pub async fn change(cx: &mut Context<'_>, name: &str, change: &KeyChange) -> Res
         (Some(_), _) => ops::in_use(&key)?,
     }
     if let Some(period_s) = change.auto_rotate_s {
+        ops::in_use(&key)?;
         check_period(period_s)?;
         key.settings.auto_rotate_s = period_s;
     }
@@ -324,6 +331,9 @@ fn check_texts(key: &Key) -> Result<(), Error> {
     let too_long = |pairs: &std::collections::BTreeMap<String, String>, most: usize| {
         pairs.len() > METADATA_PAIRS_MAX || pairs.iter().any(|(name, value)| name.len() > 256 || value.len() > most)
     };
+    if key.tags.len() > KEY_TAGS_MAX {
+        return Err(KeyFault::TooManyTags.error());
+    }
     if key.description.len() > ATTRIBUTE_BYTES_MAX
         || too_long(&key.tags, METADATA_VALUE_BYTES_MAX)
         || too_long(&key.attributes, ATTRIBUTE_BYTES_MAX)
@@ -343,7 +353,7 @@ pub async fn schedule_deletion(cx: &mut Context<'_>, name: &str, at: Option<Time
         (Some(_), KeyState::PendingDeletion(_)) => return Err(KeyFault::PendingDeletion.error()),
         (Some(at), _) => KeyState::PendingDeletion(at),
         (None, KeyState::PendingDeletion(_)) => KeyState::Disabled,
-        (None, _) => return Err(Error::invalid("key is not pending deletion")),
+        (None, _) => return Err(KeyFault::NotPendingDeletion.error()),
     };
     store(cx, key)
 }

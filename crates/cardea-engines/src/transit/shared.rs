@@ -8,9 +8,9 @@ use crate::transit::ops::{self, Along};
 use crate::transit::routes::Op;
 use crate::transit::transfer::{self, Brought};
 use crate::transit::uses::{OAEP, fresh};
-use cardea_model::key::{Key, KeyAnswer, KeyFault, KeyOp, KeyRef, KeyUsage, KeyUsed, ToSign};
+use cardea_model::key::{HashAlgorithm, Key, KeyAnswer, KeyFamily, KeyFault, KeyOp, KeyRef, KeyUsage, KeyUsed, ToSign};
 use cardea_model::limit::LIST_ENTRIES_MAX;
-use cardea_model::{Action, CanonicalPath, Error, SecretBytes};
+use cardea_model::{Action, CanonicalPath, Error, SecretBytes, TtlSeconds};
 use cardea_sdk::Context;
 use cardea_sdk::engine::SharedOp;
 
@@ -100,18 +100,25 @@ impl Transit {
                 let mut names = cx.state.names::<KeyRecord>("", after.as_deref(), limit + 1).await?;
                 let more = names.len() > limit;
                 names.truncate(limit);
+                let next = names.last().filter(|_| more).cloned();
                 let mut keys = Vec::with_capacity(names.len());
                 for name in names {
                     if let Some(found) = cx.state.peek::<KeyRecord>(&name).await? {
                         keys.extend(Some(&found.0).filter(|key| !ops::is_past(key, cx.now)).cloned());
                     }
                 }
-                Ok(KeyAnswer::Keys { keys, more })
+                Ok(KeyAnswer::Keys { keys, next })
             }
             KeyOp::Change { key, change } => manage::change(cx, key.text(), change).await.map(answer),
-            KeyOp::Rotate { key } => manage::rotate(cx, key.text()).await.map(answer),
-            KeyOp::ScheduleDeletion { key, at } => {
-                manage::schedule_deletion(cx, key.text(), Some(*at)).await.map(answer)
+            KeyOp::Rotate { key, symmetric_only } => {
+                if *symmetric_only && ops::find(cx, key.text()).await?.0.algorithm.family() != KeyFamily::Aead {
+                    return Err(KeyFault::Usage.error());
+                }
+                manage::rotate(cx, key.text()).await.map(answer)
+            }
+            KeyOp::ScheduleDeletion { key, window_s } => {
+                let at = cx.now.plus(TtlSeconds(*window_s));
+                manage::schedule_deletion(cx, key.text(), Some(at)).await.map(answer)
             }
             KeyOp::CancelDeletion { key } => manage::schedule_deletion(cx, key.text(), None).await.map(answer),
             KeyOp::Import { key, material } => {
@@ -127,9 +134,19 @@ impl Transit {
                 1..=FRESH_BYTES_MAX => Ok(KeyAnswer::Random(fresh(cx, *bytes))),
                 _ => Err(Error::invalid("number of random bytes is out of bounds")),
             },
-            KeyOp::SetAlias { alias, key } => {
+            KeyOp::SetAlias { alias, key, moves } => {
                 CanonicalPath::parse(alias)?;
                 ops::find(cx, key.text()).await?;
+                // One that stands for a key that is gone is free.
+                let named = match cx.state.get::<AliasRecord>(alias).await? {
+                    Some(found) => ops::find(cx, &found.name).await.is_ok(),
+                    None => false,
+                };
+                match moves {
+                    true if !named => return Err(Error::not_found()),
+                    false if named || ops::find(cx, alias).await.is_ok() => return Err(KeyFault::Exists.error()),
+                    _ => {}
+                }
                 cx.state.put(alias, &AliasRecord { name: key.text().to_owned() })?;
                 Ok(KeyAnswer::Done)
             }
@@ -159,23 +176,29 @@ impl Transit {
         match op {
             KeyOp::Encrypt { plaintext, aad, oaep, .. } => {
                 let along = Along { aad, ..Along::default() };
-                let (version, sealed) = ops::seal(cx, &self.counter, key, along, *oaep, plaintext.expose()).await?;
+                let oaep = fitting(key, *oaep)?;
+                let (version, sealed) = ops::seal(cx, &self.counter, key, along, oaep, plaintext.expose()).await?;
                 Ok(KeyAnswer::Encrypted { used: used(key, version), sealed })
             }
-            KeyOp::Decrypt { version, sealed, aad, oaep, .. } => {
+            KeyOp::Decrypt { expected, version, sealed, aad, oaep, .. } => {
+                expect(cx, key, expected.as_ref()).await?;
                 let along = Along { aad, version: *version, ..Along::default() };
-                let plaintext = ops::open(cx, key, along, *oaep, sealed).await?;
+                let oaep = fitting(key, *oaep)?;
+                let plaintext = ops::open(cx, key, along, oaep, sealed).await?;
                 Ok(KeyAnswer::Decrypted { used: used(key, ops::reading_version(key, *version)?), plaintext })
             }
-            KeyOp::ReEncrypt { version, sealed, aad, to, to_aad, .. } => {
+            KeyOp::ReEncrypt { expected, version, sealed, aad, oaep, to, to_aad, to_oaep, .. } => {
+                expect(cx, key, expected.as_ref()).await?;
                 let along = Along { aad, version: *version, ..Along::default() };
-                let plaintext = ops::open(cx, key, along, OAEP, sealed).await?;
+                let oaep = fitting(key, *oaep)?;
+                let plaintext = ops::open(cx, key, along, oaep, sealed).await?;
                 let from = used(key, ops::reading_version(key, *version)?);
                 let to = self.allowed_target(cx, to).await?;
                 let target = ops::ready(cx, &self.counter, &to, 1).await?;
                 let along = Along { aad: to_aad, ..Along::default() };
+                let oaep = fitting(&target.0, *to_oaep)?;
                 let (version, sealed) =
-                    ops::seal(cx, &self.counter, &target.0, along, OAEP, plaintext.expose()).await?;
+                    ops::seal(cx, &self.counter, &target.0, along, oaep, plaintext.expose()).await?;
                 Ok(KeyAnswer::ReEncrypted { from, used: used(&target.0, version), sealed })
             }
             KeyOp::GenerateDataKey { bytes, aad, with_plaintext, .. } => {
@@ -184,7 +207,8 @@ impl Transit {
                 }
                 let plaintext = fresh(cx, *bytes);
                 let along = Along { aad, ..Along::default() };
-                let (version, sealed) = ops::seal(cx, &self.counter, key, along, OAEP, plaintext.expose()).await?;
+                let oaep = fitting(key, None)?;
+                let (version, sealed) = ops::seal(cx, &self.counter, key, along, oaep, plaintext.expose()).await?;
                 let plaintext = with_plaintext.then_some(plaintext);
                 Ok(KeyAnswer::DataKey { used: used(key, version), plaintext, sealed })
             }
@@ -193,7 +217,8 @@ impl Transit {
                 let spki = pair.spki().map_err(ops::refused)?.to_vec();
                 let private = pair.export_pkcs8().map_err(ops::refused)?;
                 let along = Along { aad, ..Along::default() };
-                let (version, sealed) = ops::seal(cx, &self.counter, key, along, OAEP, private.expose()).await?;
+                let oaep = fitting(key, None)?;
+                let (version, sealed) = ops::seal(cx, &self.counter, key, along, oaep, private.expose()).await?;
                 let plaintext = with_plaintext.then_some(private);
                 Ok(KeyAnswer::DataKeyPair { used: used(key, version), algorithm: *algorithm, spki, plaintext, sealed })
             }
@@ -274,6 +299,23 @@ impl Transit {
         }
         Ok((key.latest, false))
     }
+}
+
+/// The hash for OAEP: RSA needs one to be named, and no other key has one.
+fn fitting(key: &Key, oaep: Option<HashAlgorithm>) -> Result<HashAlgorithm, Error> {
+    ops::in_use(key)?;
+    match (key.algorithm.family() == KeyFamily::Rsa, oaep) {
+        (true, Some(oaep)) => Ok(oaep),
+        (false, None) => Ok(OAEP),
+        _ => Err(KeyFault::Usage.error()),
+    }
+}
+
+/// That a ciphertext is of the key for which its bearer takes it.
+async fn expect(cx: &mut Context<'_>, key: &Key, expected: Option<&KeyRef>) -> Result<(), Error> {
+    let Some(expected) = expected else { return Ok(()) };
+    let name = ops::name_of(cx, expected).await?.ok_or_else(Error::not_found)?;
+    if name == key.name { Ok(()) } else { Err(KeyFault::OtherKey.error()) }
 }
 
 /// Versions tried by operations that name none, newest first; no more than these, so that work is bounded.

@@ -30,10 +30,15 @@ pub enum KeyFault {
     ImportToken,
     /// Wrapped material that does not unwrap.
     WrappedMaterial,
+    /// The ciphertext is of another key than its bearer thinks.
+    OtherKey,
+    /// There is no deletion to cancel.
+    NotPendingDeletion,
+    TooManyTags,
 }
 
 impl KeyFault {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 20] = [
         Self::Ciphertext,
         Self::Malformed,
         Self::Disabled,
@@ -51,6 +56,9 @@ impl KeyFault {
         Self::TooManyVersions,
         Self::ImportToken,
         Self::WrappedMaterial,
+        Self::OtherKey,
+        Self::NotPendingDeletion,
+        Self::TooManyTags,
     ];
 
     /// Words for the client.
@@ -74,6 +82,9 @@ impl KeyFault {
             Self::TooManyVersions => "key has too many versions: trim it first",
             Self::ImportToken => "import token is not valid or expired",
             Self::WrappedMaterial => "failed to unwrap the imported key material",
+            Self::OtherKey => "the ciphertext is of another key",
+            Self::NotPendingDeletion => "key is not pending deletion",
+            Self::TooManyTags => "key has too many tags",
         }
     }
 

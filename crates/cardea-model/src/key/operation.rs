@@ -25,10 +25,13 @@ pub enum KeyOp {
     },
     Rotate {
         key: KeyRef,
+        /// Refuses keys with a public half: whoever knows it would not learn of the new one.
+        symmetric_only: bool,
     },
+    /// Out of use at once, and gone when the window is over.
     ScheduleDeletion {
         key: KeyRef,
-        at: Timestamp,
+        window_s: u64,
     },
     /// Leaves the key disabled.
     CancelDeletion {
@@ -44,30 +47,35 @@ pub enum KeyOp {
         key: KeyRef,
         material: ImportedMaterial,
     },
-    /// `aad` is authenticated and not stored; RSA has none. `oaep` is for RSA alone.
+    /// `aad` is authenticated and not stored; RSA has none. `oaep` is there for RSA, and absent for all others.
     Encrypt {
         key: KeyRef,
         plaintext: SecretBytes,
         aad: Vec<u8>,
-        oaep: HashAlgorithm,
+        oaep: Option<HashAlgorithm>,
     },
     /// A version of 0 is the newest: for ciphertexts that do not say theirs.
     Decrypt {
         key: KeyRef,
+        /// The key that the caller takes it for, where the ciphertext itself says which it is.
+        expected: Option<KeyRef>,
         version: u64,
         sealed: Vec<u8>,
         aad: Vec<u8>,
-        oaep: HashAlgorithm,
+        oaep: Option<HashAlgorithm>,
     },
     /// Decrypts with one key and encrypts with another; the plaintext does not leave. Policies judge the decryption by
     /// the operation's own path, and the engine asks them about the encryption.
     ReEncrypt {
         key: KeyRef,
+        expected: Option<KeyRef>,
         version: u64,
         sealed: Vec<u8>,
         aad: Vec<u8>,
+        oaep: Option<HashAlgorithm>,
         to: KeyRef,
         to_aad: Vec<u8>,
+        to_oaep: Option<HashAlgorithm>,
     },
     /// A fresh asymmetric key, its private half (PKCS#8) sealed, and in clear if that is asked.
     GenerateDataKeyPair {
@@ -125,9 +133,11 @@ pub enum KeyOp {
     Random {
         bytes: usize,
     },
+    /// Refused if there is one of this name already, a key's own name included; `moves` asks for one that there is.
     SetAlias {
         alias: String,
         key: KeyRef,
+        moves: bool,
     },
     DeleteAlias {
         alias: String,
@@ -150,7 +160,7 @@ impl KeyOp {
             | Self::ListAliases { .. } => None,
             Self::Describe { key }
             | Self::Change { key, .. }
-            | Self::Rotate { key }
+            | Self::Rotate { key, .. }
             | Self::ScheduleDeletion { key, .. }
             | Self::CancelDeletion { key }
             | Self::Import { key, .. }
@@ -182,7 +192,7 @@ impl KeyOp {
             | Self::ListAliases { .. } => None,
             Self::Describe { key }
             | Self::Change { key, .. }
-            | Self::Rotate { key }
+            | Self::Rotate { key, .. }
             | Self::ScheduleDeletion { key, .. }
             | Self::CancelDeletion { key }
             | Self::Import { key, .. }
@@ -241,8 +251,8 @@ pub enum KeyAnswer {
     Key(Box<Key>),
     Keys {
         keys: Vec<Key>,
-        /// Whether there are more.
-        more: bool,
+        /// The name to go on after, if there are more.
+        next: Option<String>,
     },
     /// A ciphertext in its own bare form; [`SealedBlob`] is one that says what sealed it.
     Encrypted {

@@ -1,7 +1,6 @@
 //! From the wire to an operation on a secret or a key.
 
 use super::{KEY, KEYS_BINDING, MOUNT_BINDING, PREFIX, SIGNATURE, TIME, signed};
-use cardea_model::key::HashAlgorithm;
 use cardea_model::operation::VersionRef;
 use cardea_model::request::SIGNATURE_SKEW_S_MAX;
 use cardea_model::wire::WireRequest;
@@ -32,12 +31,12 @@ fn key_op(wire: &WireRequest, path: &str) -> Result<KeyOp, Error> {
         Some(("alias", text)) => KeyRef::Alias(text.to_owned()),
         _ => return Err(Error::invalid("a key is named by name, id or alias")),
     };
-    let (aad, oaep) = (Vec::new(), HashAlgorithm::Sha256);
+    let (aad, oaep) = (Vec::new(), None);
     if wire.method == "SEAL" {
         return Ok(KeyOp::Encrypt { key, plaintext: wire.body.duplicate(), aad, oaep });
     }
     let sealed = hex::decode(wire.body.expose()).map_err(|_| Error::invalid("the body is not hex"))?;
-    Ok(KeyOp::Decrypt { key, version: 0, sealed, aad, oaep })
+    Ok(KeyOp::Decrypt { key, expected: None, version: 0, sealed, aad, oaep })
 }
 
 fn secret_op(wire: &WireRequest, path: CanonicalPath) -> Result<SecretOp, Error> {

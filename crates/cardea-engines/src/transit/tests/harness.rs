@@ -150,10 +150,6 @@ impl Bench {
         self.now_ms.fetch_add(seconds * 1000, Ordering::Relaxed);
     }
 
-    pub fn now(&self) -> Timestamp {
-        Timestamp(self.now_ms.load(Ordering::Relaxed))
-    }
-
     /// Changes a stored record behind the engine's back.
     pub async fn tamper<R: cardea_storage::record::Record>(&self, name: &str, change: impl FnOnce(&mut R)) {
         let mut txn = self.store.txn();

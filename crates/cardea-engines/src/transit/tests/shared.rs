@@ -6,7 +6,7 @@ use cardea_model::key::{
     HashAlgorithm, ImportedMaterial, KeyAlgorithm, KeyChange, KeyFault, KeySettings, KeyState, KeyUsage, NewKey,
     SealedBlob, SigningScheme,
 };
-use cardea_model::{Error, KeyAnswer, KeyOp, KeyRef, SecretBytes, TtlSeconds};
+use cardea_model::{Error, KeyAnswer, KeyOp, KeyRef, SecretBytes};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -42,11 +42,11 @@ async fn create(bench: &Bench, algorithm: KeyAlgorithm) -> cardea_model::key::Ke
 }
 
 fn encrypt(key: KeyRef, aad: &[u8]) -> KeyOp {
-    KeyOp::Encrypt { key, plaintext: bytes(b"text"), aad: aad.to_vec(), oaep: HashAlgorithm::Sha256 }
+    KeyOp::Encrypt { key, plaintext: bytes(b"text"), aad: aad.to_vec(), oaep: None }
 }
 
 fn decrypt(key: KeyRef, version: u64, sealed: &[u8], aad: &[u8]) -> KeyOp {
-    KeyOp::Decrypt { key, version, sealed: sealed.to_vec(), aad: aad.to_vec(), oaep: HashAlgorithm::Sha256 }
+    KeyOp::Decrypt { key, expected: None, version, sealed: sealed.to_vec(), aad: aad.to_vec(), oaep: None }
 }
 
 #[tokio::test]
@@ -54,18 +54,20 @@ async fn policies_know_each_operation_by_its_routes_path() {
     let bench = Bench::new();
     bench.ok("keys/k", json!({ "type": "rsa-2048" })).await;
     let scheme = SigningScheme::RsaPss(HashAlgorithm::Sha256);
+    let encrypt =
+        |key| KeyOp::Encrypt { key, plaintext: bytes(b"text"), aad: Vec::new(), oaep: Some(HashAlgorithm::Sha1) };
     let sign = KeyOp::Sign { key: named("k"), input: bytes(b"m"), prehashed: false, scheme };
     for (op, route, path) in [
         (KeyOp::Describe { key: named("k") }, "keys-read", "keys/k"),
         (KeyOp::PublicKey { key: named("k") }, "keys-read", "keys/k"),
-        (encrypt(named("k"), b""), "encrypt", "encrypt/k"),
+        (encrypt(named("k")), "encrypt", "encrypt/k"),
         (sign, "sign", "sign/k"),
-        (KeyOp::Rotate { key: named("k") }, "keys-rotate", "keys/k/rotate"),
+        (KeyOp::Rotate { key: named("k"), symmetric_only: false }, "keys-rotate", "keys/k/rotate"),
         (KeyOp::Random { bytes: 4 }, "random", "random"),
         (KeyOp::List { after: None, limit: 0 }, "keys-list", "keys/"),
-        (KeyOp::SetAlias { alias: "a/b".to_owned(), key: named("k") }, "alias-set", "alias/a/b"),
-        (encrypt(KeyRef::Alias("a/b".to_owned()), b""), "encrypt", "encrypt/k"),
-        (encrypt(KeyRef::Alias("k".to_owned()), b""), "encrypt", "encrypt/k"),
+        (KeyOp::SetAlias { alias: "a/b".to_owned(), key: named("k"), moves: false }, "alias-set", "alias/a/b"),
+        (encrypt(KeyRef::Alias("a/b".to_owned())), "encrypt", "encrypt/k"),
+        (encrypt(KeyRef::Alias("k".to_owned())), "encrypt", "encrypt/k"),
         (KeyOp::ListAliases { after: None, limit: 0 }, "alias-list", "alias/"),
         (KeyOp::DeleteAlias { alias: "a/b".to_owned() }, "alias-delete", "alias/a/b"),
         (KeyOp::Change { key: named("k"), change: Box::default() }, "keys-config", "keys/k/config"),
@@ -162,15 +164,15 @@ async fn states_forbid_uses() {
     bench.shared(set(true)).await.unwrap();
     bench.shared(decrypt(at.clone(), 1, &sealed, b"")).await.unwrap();
 
-    let deletion = bench.now().plus(TtlSeconds(7 * 86_400));
-    bench.shared(KeyOp::ScheduleDeletion { key: at.clone(), at: deletion }).await.unwrap();
+    const WINDOW_S: u64 = 7 * 86_400;
+    bench.shared(KeyOp::ScheduleDeletion { key: at.clone(), window_s: WINDOW_S }).await.unwrap();
     assert_eq!(fault(bench.shared(encrypt(at.clone(), b"")).await), Some(KeyFault::PendingDeletion));
     assert_eq!(fault(bench.shared(set(true)).await), Some(KeyFault::PendingDeletion));
     let KeyAnswer::Key(back) = bench.shared(KeyOp::CancelDeletion { key: at.clone() }).await.unwrap().1 else {
         panic!()
     };
     assert_eq!(back.state, KeyState::Disabled);
-    bench.shared(KeyOp::ScheduleDeletion { key: at.clone(), at: deletion }).await.unwrap();
+    bench.shared(KeyOp::ScheduleDeletion { key: at.clone(), window_s: WINDOW_S }).await.unwrap();
     bench.advance_s(8 * 86_400);
     for op in [KeyOp::Describe { key: at.clone() }, KeyOp::CancelDeletion { key: at.clone() }, encrypt(at, b"")] {
         assert_eq!(bench.shared(op).await.err().unwrap().cause, cardea_model::Cause::NotFound, "its time has come");
@@ -250,11 +252,14 @@ async fn re_encryption_asks_about_the_second_key_too() {
     bench.deny("transit/encrypt/c");
     let again = |to: &str| KeyOp::ReEncrypt {
         key: named("a"),
+        expected: None,
         version: 1,
         sealed: sealed.clone(),
         aad: b"1".to_vec(),
+        oaep: None,
         to: KeyRef::Alias(to.to_owned()),
         to_aad: b"2".to_vec(),
+        to_oaep: None,
     };
     let (bound, answer) = bench.shared(again("b")).await.unwrap();
     assert_eq!(bound.path, "decrypt/a");
@@ -276,7 +281,10 @@ async fn keys_that_wait_for_material_take_it_once_it_comes() {
     assert_eq!(fault(bench.shared(import(&[1; 31])).await), Some(KeyFault::Material));
     bench.shared(import(&[1; 32])).await.unwrap();
     bench.shared(encrypt(named("w"), b"")).await.unwrap();
-    assert_eq!(fault(bench.shared(KeyOp::Rotate { key: named("w") }).await), Some(KeyFault::Imported));
+    assert_eq!(
+        fault(bench.shared(KeyOp::Rotate { key: named("w"), symmetric_only: false }).await),
+        Some(KeyFault::Imported)
+    );
 }
 
 #[tokio::test]
@@ -349,4 +357,53 @@ async fn data_key_pairs_are_sealed_whole() {
         with_plaintext: true,
     };
     assert_eq!(fault(bench.shared(op).await), Some(KeyFault::Usage));
+}
+
+#[tokio::test]
+async fn aliases_are_made_once_and_moved_on_purpose() {
+    let bench = Bench::new();
+    for name in ["a", "b"] {
+        bench.ok(&format!("keys/{name}"), json!({})).await;
+    }
+    let set = |alias: &str, key: &str, moves| KeyOp::SetAlias { alias: alias.to_owned(), key: named(key), moves };
+    assert_eq!(bench.shared(set("x", "a", true)).await.err().unwrap().cause, cardea_model::Cause::NotFound);
+    bench.shared(set("x", "a", false)).await.unwrap();
+    for taken in ["x", "b"] {
+        assert_eq!(fault(bench.shared(set(taken, "a", false)).await), Some(KeyFault::Exists), "{taken}");
+    }
+    bench.shared(set("x", "b", true)).await.unwrap();
+    let KeyAnswer::Key(found) = bench.shared(KeyOp::Describe { key: KeyRef::Alias("x".to_owned()) }).await.unwrap().1
+    else {
+        panic!()
+    };
+    assert_eq!(found.name, "b");
+}
+
+#[tokio::test]
+async fn what_a_bearer_takes_a_ciphertext_for_is_checked() {
+    let bench = Bench::new();
+    bench.ok("keys/a", json!({})).await;
+    bench.ok("keys/b", json!({})).await;
+    let KeyAnswer::Encrypted { sealed, .. } = bench.shared(encrypt(named("a"), b"")).await.unwrap().1 else { panic!() };
+    let as_key = |expected: &str| KeyOp::Decrypt {
+        key: named("a"),
+        expected: Some(KeyRef::Alias(expected.to_owned())),
+        version: 1,
+        sealed: sealed.clone(),
+        aad: Vec::new(),
+        oaep: None,
+    };
+    bench.shared(as_key("a")).await.unwrap();
+    assert_eq!(fault(bench.shared(as_key("b")).await), Some(KeyFault::OtherKey));
+    assert_eq!(bench.shared(as_key("none")).await.err().unwrap().cause, cardea_model::Cause::NotFound);
+    let by_rsa = KeyOp::Encrypt {
+        key: named("a"),
+        plaintext: bytes(b"text"),
+        aad: Vec::new(),
+        oaep: Some(HashAlgorithm::Sha256),
+    };
+    assert_eq!(fault(bench.shared(by_rsa).await), Some(KeyFault::Usage));
+    bench.ok("keys/r", json!({ "type": "rsa-2048" })).await;
+    let only = KeyOp::Rotate { key: named("r"), symmetric_only: true };
+    assert_eq!(fault(bench.shared(only).await), Some(KeyFault::Usage));
 }
