@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aws; // what the AWS-shaped dialects share: signatures, spellings of instants
+pub mod aws_kms; // AWS KMS: operations on the keys of one mount
 pub mod aws_secrets_manager; // AWS Secrets Manager: operations on the secrets of one mount
 pub mod aws_sts; // AWS STS: who asks, and keys for tokens of clusters and CI systems
 pub mod vault; // HashiCorp Vault and OpenBao: paths, tokens and the envelope

@@ -9,6 +9,7 @@ use cardea_auth::approle::AppRole;
 use cardea_auth::jwt::Jwt;
 use cardea_crypto::random::Randomness;
 use cardea_databases::postgresql::PostgreSql;
+use cardea_dialects::aws_kms::AwsKms;
 use cardea_dialects::aws_secrets_manager::AwsSecretsManager;
 use cardea_dialects::aws_sts::AwsSts;
 use cardea_dialects::vault::Vault;
@@ -38,6 +39,7 @@ pub(crate) struct Spoken {
 fn optional_dialects() -> Vec<Box<dyn Dialect>> {
     vec![
         Box::new(AwsSecretsManager), //
+        Box::new(AwsKms),
         Box::new(AwsSts),
     ]
 }

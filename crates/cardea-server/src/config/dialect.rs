@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 /// Dialects of AWS's clients, each with the mount that it is about where none is named; empty for one that is about none.
 pub(crate) const AWS: &[(&str, &str)] = &[
     ("aws_secrets_manager", "secret/"), //
+    ("aws_kms", "transit/"),
     ("aws_sts", ""),
 ];
 

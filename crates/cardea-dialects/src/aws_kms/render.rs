@@ -1,0 +1,439 @@
+//! From an answer or a refusal to the wire. It must never write a plaintext where an operation asks for none, nor any result
+//! of a dry run.
+
+use super::errors;
+use super::names;
+use super::spellings;
+use crate::aws::json::{self, MessageMember};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use cardea_crypto::mac::sha256;
+use cardea_model::key::{Key, KeyAnswer, KeyFamily, KeyFault, KeyOrigin, KeyState, KeyUsed, KeyVersion, SealedBlob};
+use cardea_model::wire::WireResponse;
+use cardea_model::{Answer, Body, Error, Refusal, RequestId, SecretBytes, Timestamp};
+use cardea_sdk::dialect::{DialectConfig, RenderContext};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+/// Room for an answer with a plaintext, in bytes: a buffer that need not grow leaves no copy of a secret behind. The largest
+/// is a pair of data keys: both halves of an RSA key of 4096 bits, and the sealed private half, in base64.
+const FRAME_BYTES: usize = 24 * 1024;
+const DAY_S: u64 = 86_400;
+
+pub(super) fn render(config: &DialectConfig, context: &RenderContext, answer: Result<Answer, Refusal>) -> WireResponse {
+    let at = Place { config, context };
+    match answer {
+        Ok(answer) => at.success(answer),
+        Err(refusal) => at.refuse(refusal.request_id.as_ref(), &refusal.error),
+    }
+}
+
+struct Place<'a> {
+    config: &'a DialectConfig,
+    context: &'a RenderContext,
+}
+
+/// Bytes in base64; the text is wiped.
+struct Base64(Zeroizing<String>);
+
+impl Base64 {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        Some(Self(Zeroizing::new(BASE64.encode(bytes))))
+    }
+
+    fn secret(bytes: Option<&SecretBytes>) -> Option<Self> {
+        bytes.and_then(|bytes| Self::of(bytes.expose()))
+    }
+}
+
+impl Serialize for Base64 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// What uses of keys answer: each the members that it has.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UseForm {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_material_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphertext_blob: Option<Base64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plaintext: Option<Base64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_algorithm: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_encryption_algorithm: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_key_material_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_encryption_algorithm: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_key_material_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_key_ciphertext_blob: Option<Base64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_key_plaintext: Option<Base64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<Base64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_pair_spec: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<Base64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature_valid: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signing_algorithm: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac: Option<Base64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac_valid: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac_algorithm: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_secret: Option<Base64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_secret_ciphertext_blob: Option<Base64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_agreement_algorithm: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encapsulation_algorithm: Option<&'static str>,
+}
+
+/// An instant as JSON 1.1 has it: seconds since 1970, as a number with a fraction.
+fn epoch(at: Timestamp) -> Value {
+    json!(at.0 as f64 / 1000.0)
+}
+
+/// 64 hexadecimal digits that follow from the version's stable id.
+fn material_id(version_id: &str) -> String {
+    hex::encode(sha256(&[b"cardea kms material 1", version_id.as_bytes()]))
+}
+
+/// The blob of a symmetric key says what sealed it; what RSA sealed is bare.
+fn blob(used: &KeyUsed, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+    if used.algorithm.family() == KeyFamily::Rsa {
+        return Ok(sealed.to_vec());
+    }
+    let version = u32::try_from(used.version).map_err(|_| Error::internal("a version has too many digits"))?;
+    SealedBlob { key_id: used.key_id.clone(), version, sealed: sealed.to_vec() }.encode()
+}
+
+fn state(key: &Key) -> &'static str {
+    match key.state {
+        KeyState::Enabled => "Enabled",
+        KeyState::Disabled | KeyState::SoftDeleted => "Disabled",
+        KeyState::PendingDeletion(_) => "PendingDeletion",
+        KeyState::PendingImport => "PendingImport",
+    }
+}
+
+fn is_symmetric(key: &Key) -> bool {
+    key.algorithm.family() == KeyFamily::Aead
+}
+
+impl Place<'_> {
+    fn flag(&self, key: &str) -> &str {
+        self.context.flags.get(key).map_or("", String::as_str)
+    }
+
+    fn flag_text(&self, key: &str) -> Option<String> {
+        self.context.flags.get(key).cloned()
+    }
+
+    fn operation(&self) -> &str {
+        &self.context.asked
+    }
+
+    fn arn(&self, key_id: &str) -> String {
+        names::key_arn(self.config, self.flag(names::REGION), key_id)
+    }
+
+    fn success(&self, answer: Answer) -> WireResponse {
+        let id = Some(&answer.request_id);
+        let Body::Key(found) = answer.body else {
+            return self.refuse(id, &Error::internal("an answer of another kind"));
+        };
+        match &*found {
+            KeyAnswer::Verified { valid: false, .. } => {
+                let kind = if self.operation() == "VerifyMac" {
+                    "KMSInvalidMacException"
+                } else {
+                    "KMSInvalidSignatureException"
+                };
+                return self.told(id, &errors::row(kind, ""));
+            }
+            _ if self.flag(names::DRY_RUN) == "true" => {
+                let words = "The request would have succeeded, but the DryRun option is set.";
+                return self.told(id, &errors::row("DryRunOperationException", words));
+            }
+            _ => {}
+        }
+        let written = match *found {
+            KeyAnswer::Done => Ok(Written::Facts(json!({}))),
+            KeyAnswer::Key(key) => self.about(&key).map(Written::Facts),
+            KeyAnswer::Keys { keys, next } => {
+                let form = |key: &Key| json!({ "KeyId": key.id, "KeyArn": self.arn(&key.id) });
+                let page = json!({ "Keys": keys.iter().map(form).collect::<Vec<_>>() });
+                Ok(Written::Facts(self.paged(page, next.as_deref())))
+            }
+            KeyAnswer::Aliases { aliases, more } => Ok(Written::Facts(self.aliases(&aliases, more))),
+            KeyAnswer::PublicKey { key, spki, .. } => {
+                let mut form = self.uses(&key);
+                form.insert("KeyId".to_owned(), json!(self.arn(&key.id)));
+                form.insert("PublicKey".to_owned(), json!(BASE64.encode(&spki)));
+                Ok(Written::Facts(Value::Object(form)))
+            }
+            KeyAnswer::ImportParameters { key, wrapping_spki, mut token, expires } => {
+                token.push(self.flag(names::ALGORITHM).parse().unwrap_or_default());
+                Ok(Written::Facts(json!({
+                    "KeyId": self.arn(&key.id), "ImportToken": BASE64.encode(&token),
+                    "PublicKey": BASE64.encode(&wrapping_spki), "ParametersValidTo": epoch(expires),
+                })))
+            }
+            used => self.used(used).map(|form| Written::Use(Box::new(form))),
+        };
+        match written {
+            Ok(Written::Facts(form)) => self.write(id, &form),
+            Ok(Written::Use(form)) => self.write(id, &form),
+            Err(error) => self.refuse(id, &error),
+        }
+    }
+
+    fn used(&self, answer: KeyAnswer) -> Result<UseForm, Error> {
+        let algorithm = self.flag_text(names::ALGORITHM);
+        let of = |used: &KeyUsed| UseForm { key_id: Some(self.arn(&used.key_id)), ..UseForm::default() };
+        // AWS names the material where there is only symmetric material.
+        let material =
+            |used: &KeyUsed| Some(material_id(&used.version_id)).filter(|_| used.algorithm.family() == KeyFamily::Aead);
+        Ok(match answer {
+            KeyAnswer::Encrypted { used, sealed } => UseForm {
+                ciphertext_blob: Base64::of(&blob(&used, &sealed)?),
+                encryption_algorithm: algorithm,
+                ..of(&used)
+            },
+            KeyAnswer::Decrypted { used, plaintext } => UseForm {
+                plaintext: Base64::secret(Some(&plaintext)),
+                encryption_algorithm: algorithm,
+                key_material_id: material(&used),
+                ..of(&used)
+            },
+            KeyAnswer::ReEncrypted { from, used, sealed } => UseForm {
+                ciphertext_blob: Base64::of(&blob(&used, &sealed)?),
+                source_key_id: Some(self.arn(&from.key_id)),
+                source_encryption_algorithm: algorithm,
+                source_key_material_id: material(&from),
+                destination_encryption_algorithm: self.flag_text(names::TO_ALGORITHM),
+                destination_key_material_id: material(&used),
+                ..of(&used)
+            },
+            KeyAnswer::DataKey { used, plaintext, sealed } => UseForm {
+                ciphertext_blob: Base64::of(&blob(&used, &sealed)?),
+                plaintext: Base64::secret(plaintext.as_ref()),
+                key_material_id: material(&used),
+                ..of(&used)
+            },
+            KeyAnswer::DataKeyPair { used, algorithm, spki, plaintext, sealed } => UseForm {
+                private_key_ciphertext_blob: Base64::of(&blob(&used, &sealed)?),
+                private_key_plaintext: Base64::secret(plaintext.as_ref()),
+                public_key: Base64::of(&spki),
+                key_pair_spec: Some(spellings::spec(algorithm)),
+                key_material_id: material(&used),
+                ..of(&used)
+            },
+            KeyAnswer::Signed { used, signature } => {
+                UseForm { signature: Base64::of(&signature), signing_algorithm: algorithm, ..of(&used) }
+            }
+            KeyAnswer::Verified { used, valid } if self.operation() == "VerifyMac" => {
+                UseForm { mac_valid: Some(valid), mac_algorithm: algorithm, ..of(&used) }
+            }
+            KeyAnswer::Verified { used, valid } => {
+                UseForm { signature_valid: Some(valid), signing_algorithm: algorithm, ..of(&used) }
+            }
+            KeyAnswer::Mac { used, mac } => UseForm { mac: Base64::of(&mac), mac_algorithm: algorithm, ..of(&used) },
+            KeyAnswer::Shared { used, secret, ciphertext } => {
+                let agreed = self.operation() == "DeriveSharedSecret";
+                UseForm {
+                    shared_secret: Base64::secret(Some(&secret)),
+                    shared_secret_ciphertext_blob: ciphertext.as_deref().and_then(Base64::of),
+                    key_agreement_algorithm: agreed.then_some("ECDH"),
+                    encapsulation_algorithm: (!agreed).then_some(spellings::ML_KEM),
+                    ..of(&used)
+                }
+            }
+            KeyAnswer::Random(bytes) => UseForm { plaintext: Base64::secret(Some(&bytes)), ..UseForm::default() },
+            _ => return Err(Error::internal("an answer of another kind")),
+        })
+    }
+
+    /// What the operation asked of a key that was read or changed.
+    fn about(&self, key: &Key) -> Result<Value, Error> {
+        let arn = self.arn(&key.id);
+        let rotates = || if is_symmetric(key) { Ok(()) } else { Err(KeyFault::Usage.error()) };
+        Ok(match self.operation() {
+            "CreateKey" | "DescribeKey" => json!({ "KeyMetadata": self.metadata(key) }),
+            "ListResourceTags" => {
+                let form =
+                    |(key, value): (&String, &String)| (key.clone(), json!({ "TagKey": key, "TagValue": value }));
+                self.slice("Tags", key.tags.iter().map(form).collect())
+            }
+            "ListKeyRotations" => {
+                rotates()?;
+                self.rotations(key, &arn)
+            }
+            "GetKeyRotationStatus" => {
+                rotates()?;
+                let mut form = json!({ "KeyId": arn, "KeyRotationEnabled": key.settings.auto_rotate_s > 0 });
+                if let Some(next) = key.next_rotation() {
+                    form["NextRotationDate"] = epoch(next);
+                    form["RotationPeriodInDays"] = json!(key.settings.auto_rotate_s.div_ceil(DAY_S));
+                }
+                form
+            }
+            "RotateKeyOnDemand" | "CancelKeyDeletion" => json!({ "KeyId": arn }),
+            "ImportKeyMaterial" => match key.version(key.latest) {
+                Some(version) => json!({ "KeyId": arn, "KeyMaterialId": material_id(&version.id) }),
+                None => json!({ "KeyId": arn }),
+            },
+            "ScheduleKeyDeletion" => {
+                let days: u64 = self.flag(names::DAYS).parse().unwrap_or_default();
+                let mut form = json!({ "KeyId": arn, "KeyState": state(key), "PendingWindowInDays": days });
+                if let KeyState::PendingDeletion(at) = key.state {
+                    form["DeletionDate"] = epoch(at);
+                }
+                form
+            }
+            _ => json!({}),
+        })
+    }
+
+    /// Spec, usage and the algorithms that go with them.
+    fn uses(&self, key: &Key) -> Map<String, Value> {
+        let mut form = Map::new();
+        let spec = spellings::spec(key.algorithm);
+        form.insert("KeySpec".to_owned(), json!(spec));
+        form.insert("CustomerMasterKeySpec".to_owned(), json!(spec));
+        form.insert("KeyUsage".to_owned(), json!(spellings::shown_usage(key)));
+        for (member, words) in [
+            ("EncryptionAlgorithms", spellings::encryption_algorithms(key)),
+            ("SigningAlgorithms", spellings::signing_algorithms(key)),
+            ("MacAlgorithms", spellings::mac_algorithms(key)),
+            ("KeyAgreementAlgorithms", spellings::agreement_algorithms(key)),
+            ("EncapsulationAlgorithms", spellings::encapsulation_algorithms(key)),
+        ] {
+            if !words.is_empty() {
+                form.insert(member.to_owned(), json!(words));
+            }
+        }
+        form
+    }
+
+    fn metadata(&self, key: &Key) -> Value {
+        let mut form = self.uses(key);
+        let imported = key.origin == KeyOrigin::Imported || key.state == KeyState::PendingImport;
+        for (member, value) in [
+            ("AWSAccountId", json!(json::account(self.config))),
+            ("KeyId", json!(key.id)),
+            ("Arn", json!(self.arn(&key.id))),
+            ("CreationDate", epoch(key.created)),
+            ("Enabled", json!(key.state == KeyState::Enabled)),
+            ("Description", json!(key.description)),
+            ("KeyState", json!(state(key))),
+            ("Origin", json!(if imported { "EXTERNAL" } else { "AWS_KMS" })),
+            ("KeyManager", json!("CUSTOMER")),
+            ("MultiRegion", json!(false)),
+        ] {
+            form.insert(member.to_owned(), value);
+        }
+        if let KeyState::PendingDeletion(at) = key.state {
+            form.insert("DeletionDate".to_owned(), epoch(at));
+        }
+        if imported && key.state != KeyState::PendingImport {
+            form.insert("ExpirationModel".to_owned(), json!("KEY_MATERIAL_DOES_NOT_EXPIRE"));
+        }
+        if let Some(version) = key.version(key.latest).filter(|_| is_symmetric(key)) {
+            form.insert("CurrentKeyMaterialId".to_owned(), json!(material_id(&version.id)));
+        }
+        Value::Object(form)
+    }
+
+    fn paged(&self, mut page: Value, next: Option<&str>) -> Value {
+        page["Truncated"] = json!(next.is_some());
+        if let Some(next) = next {
+            page["NextMarker"] = json!(names::marker(self.operation(), next));
+        }
+        page
+    }
+
+    /// A page of things that are all at hand, each with the text that it is sorted by.
+    fn slice(&self, member: &str, all: Vec<(String, Value)>) -> Value {
+        let limit: usize = self.flag(names::LIMIT).parse().unwrap_or(1);
+        let after = self.flag(names::AFTER);
+        let mut rest = all.into_iter().filter(|(sorted_by, _)| sorted_by.as_str() > after);
+        let page: Vec<(String, Value)> = rest.by_ref().take(limit).collect();
+        let next = page.last().map(|(sorted_by, _)| sorted_by.clone()).filter(|_| rest.next().is_some());
+        let mut form = json!({});
+        form[member] = page.into_iter().map(|(_, value)| value).collect();
+        self.paged(form, next.as_deref())
+    }
+
+    /// Every version but the first came of a rotation; what asked for it is not known any more.
+    fn rotations(&self, key: &Key, arn: &str) -> Value {
+        let all = self.flag(names::ALL_MATERIAL) == "true";
+        let form = |version: &KeyVersion| {
+            let is_current = version.number == key.latest;
+            let mut form = json!({
+                "KeyId": arn, "KeyMaterialId": material_id(&version.id),
+                "KeyMaterialState": if is_current { "CURRENT" } else { "NON_CURRENT" },
+            });
+            if version.number > 1 {
+                form["RotationDate"] = epoch(version.created);
+            }
+            (format!("{:020}", version.number), form)
+        };
+        let wanted = key.versions.iter().filter(|version| all || version.number > 1);
+        self.slice("Rotations", wanted.map(form).collect())
+    }
+
+    /// Aliases whose key is gone, or that AWS could not write, are not shown; the marker goes by what was read.
+    fn aliases(&self, aliases: &[(String, String, String)], more: bool) -> Value {
+        let only = self.flag(names::ONLY);
+        let shown = aliases.iter().filter_map(|(alias, key_id, _)| {
+            let name = names::shown_alias(alias)?;
+            let wanted = !key_id.is_empty() && (only.is_empty() || only == key_id);
+            let arn = names::arn(self.config, self.flag(names::REGION), &name);
+            wanted.then(|| json!({ "AliasName": name, "AliasArn": arn, "TargetKeyId": key_id }))
+        });
+        let page = json!({ "Aliases": shown.collect::<Vec<_>>() });
+        let next = aliases.last().map(|(alias, _, _)| alias.as_str()).filter(|_| more);
+        self.paged(page, next)
+    }
+
+    fn write<T: Serialize>(&self, id: Option<&RequestId>, form: &T) -> WireResponse {
+        let mut out = Zeroizing::new(Vec::with_capacity(FRAME_BYTES));
+        match serde_json::to_writer(&mut *out, form) {
+            Ok(()) => json::respond(200, std::mem::take(&mut *out), id),
+            Err(_) => self.refuse(id, &Error::internal("an answer could not be written")),
+        }
+    }
+
+    fn refuse(&self, id: Option<&RequestId>, error: &Error) -> WireResponse {
+        self.told(id, &errors::told(self.operation(), self.flag(names::BY_BLOB) == "true", error))
+    }
+
+    fn told(&self, id: Option<&RequestId>, told: &errors::Told) -> WireResponse {
+        json::failure(told.status, &told.kind, &told.message, MessageMember::Lower, id)
+    }
+}
+
+enum Written {
+    Facts(Value),
+    Use(Box<UseForm>),
+}

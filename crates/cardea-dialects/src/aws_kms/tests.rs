@@ -1,0 +1,1 @@
+//! What KMS's door refuses by itself.
