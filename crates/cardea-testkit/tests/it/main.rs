@@ -19,6 +19,7 @@ mod mounts; // which engine answers where
 mod pipeline; // records, refusals, canaries
 mod policies; // what callers may do
 mod rotation; // credentials that change at their source
+mod rotation_postgres; // the same over a real database
 mod storm; // everything at once
 mod tokens; // what callers show
 mod toy; // one core, two doors

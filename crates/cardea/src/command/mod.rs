@@ -18,6 +18,7 @@ mod policy;
 mod policy_explain;
 mod print;
 mod read;
+mod rotation;
 mod secrets;
 mod status;
 mod token;
@@ -82,7 +83,7 @@ fn server_program(words: Vec<String>) -> ExitCode {
 }
 
 fn all() -> impl Iterator<Item = &'static Command> {
-    let files: [&[Command]; 21] = [
+    let files: [&[Command]; 22] = [
         access_key::COMMANDS,
         audit::COMMANDS,
         audit_proof::COMMANDS,
@@ -98,6 +99,7 @@ fn all() -> impl Iterator<Item = &'static Command> {
         policy_explain::COMMANDS,
         print::COMMANDS,
         read::COMMANDS,
+        rotation::COMMANDS,
         secrets::COMMANDS,
         status::COMMANDS,
         token::COMMANDS,

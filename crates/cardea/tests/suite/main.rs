@@ -12,5 +12,6 @@ mod kv;
 mod mounts;
 mod operator;
 mod proof;
+mod rotation;
 mod tokens;
 mod world;

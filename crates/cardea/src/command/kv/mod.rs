@@ -7,10 +7,12 @@ mod mount;
 mod versions;
 mod write;
 
+pub(super) use mount::Place;
+
 use super::{Command, MANY, Traits};
 use crate::arguments::Flag;
 
-const MOUNT: &[Flag] = &[Flag::text("mount", "Where the engine is mounted; the path is then below it.")];
+pub(super) const MOUNT: &[Flag] = &[Flag::text("mount", "Where the engine is mounted; the path is then below it.")];
 const CAS: &[Flag] = &[Flag::number("cas", "Write only if the current version is this one; 0: only if there is none.")];
 const VERSIONS: &[Flag] = &[Flag::list("versions", "Versions, comma-separated.")];
 

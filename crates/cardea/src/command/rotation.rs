@@ -1,0 +1,113 @@
+//! `rotation`: secrets whose credentials change at their source. It must never show a value: that is `kv get`'s.
+
+use super::kv::{MOUNT, Place};
+use super::{Command, Traits};
+use crate::{
+    arguments::Flag,
+    call::Call,
+    failure::Failure,
+    output::{self, line},
+    session::Session,
+};
+use cardea_client::Request;
+use serde_json::{Map, Value, json};
+
+const SETTINGS: &[Flag] = &[
+    Flag::text("rotator", "Who changes the credential: a database mount, a slash and the name of a connection."),
+    Flag::text("username", "The user whose password is rotated."),
+    Flag::text("strategy", "single-user, single-user-by-rotator or alternating-users."),
+    Flag::span("every", "From one rotation to the next; 0 rotates on demand alone."),
+    Flag::switch("paused", "Holds the schedule; -paused=false lets it go on."),
+];
+
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "rotation status",
+        arguments: "KEY",
+        summary: "Shows how a secret rotates, how far a change is, and why the last one failed",
+        flags: &[MOUNT],
+        traits: Traits::FIELD,
+        count: (1, 1),
+        run: |call| ask(call, "rotation", None),
+    },
+    Command {
+        name: "rotation set",
+        arguments: "KEY",
+        summary: "Lets a secret rotate, or changes how it does",
+        flags: &[MOUNT, SETTINGS],
+        traits: Traits::FIELD,
+        count: (1, 1),
+        run: set,
+    },
+    Command {
+        name: "rotation run",
+        arguments: "KEY",
+        summary: "Begins a change now; it goes on in the background",
+        flags: &[MOUNT],
+        traits: Traits::FIELD,
+        count: (1, 1),
+        run: |call| ask(call, "rotate", Some(json!({}))),
+    },
+    Command {
+        name: "rotation cancel",
+        arguments: "KEY",
+        summary: "Takes a change back, or removes a pending label that was left over",
+        flags: &[MOUNT],
+        traits: Traits::FIELD,
+        count: (1, 1),
+        run: |call| ask(call, "rotation-cancel", Some(json!({}))),
+    },
+    Command {
+        name: "rotation rollback",
+        arguments: "KEY",
+        summary: "Goes back to the previous version, at the source and for readers",
+        flags: &[MOUNT],
+        traits: Traits::FIELD,
+        count: (1, 1),
+        run: |call| ask(call, "rotation-rollback", Some(json!({}))),
+    },
+    Command {
+        name: "rotation delete",
+        arguments: "KEY",
+        summary: "Ends the rotation of a secret; its versions stay",
+        flags: &[MOUNT],
+        traits: Traits::SERVER,
+        count: (1, 1),
+        run: delete,
+    },
+];
+
+fn place(call: &Call, session: &Session) -> Result<Place, Failure> {
+    Place::of(call, session)?.needs_v2("Rotation is")
+}
+
+/// A write where there is a body, else a read.
+fn ask(call: &Call, part: &str, body: Option<Value>) -> Result<(), Failure> {
+    let session = Session::open(call)?;
+    let path = place(call, &session)?.path(part);
+    let request = body.map_or_else(|| Request::get(&path), |body| Request::put(&path, &body));
+    match session.ask(&format!("Error asking for the rotation at {path}"), &request)? {
+        Some(secret) => output::secret(call, &secret),
+        None => Err(Failure::server(format!("No rotation found at {path}"))),
+    }
+}
+
+fn set(call: &Call) -> Result<(), Failure> {
+    let mut body = Map::new();
+    for name in ["rotator", "username", "strategy", "every"] {
+        if let Some(text) = call.given.text(name) {
+            body.insert(name.to_owned(), json!(text));
+        }
+    }
+    if call.given.is_set("paused") {
+        body.insert("paused".to_owned(), json!(call.given.switch("paused")));
+    }
+    ask(call, "rotation", Some(Value::Object(body)))
+}
+
+fn delete(call: &Call) -> Result<(), Failure> {
+    let session = Session::open(call)?;
+    let path = place(call, &session)?.path("rotation");
+    session.ask(&format!("Error deleting {path}"), &Request::delete(&path))?;
+    line(&format!("Success! Rotation ended (if there was one) at: {path}"))
+}
