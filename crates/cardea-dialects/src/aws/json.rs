@@ -87,6 +87,10 @@ pub fn operation<'w>(wire: &'w WireRequest, service: &str) -> Option<&'w str> {
 pub fn input<T: DeserializeOwned>(wire: &WireRequest) -> Result<T, Fault> {
     let body = wire.body.expose();
     let body = if body.is_empty() { b"{}".as_slice() } else { body };
+    // An array would be read as the members in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Fault::unreadable());
+    }
     serde_json::from_slice(body).map_err(|_| Fault::unreadable())
 }
 
