@@ -58,6 +58,7 @@ pub async fn answer(node: &Arc<Node>, question: Question, request: Request) -> R
 
 fn bare<T: Serialize>(value: &T, status: Option<u16>) -> Result<Answer, Refusal> {
     Ok(Answer {
+        caller_known: false,
         request_id: RequestId(String::new()),
         envelope: Envelope::Bare,
         body: Body::Object(Payload::of(value)?),

@@ -58,6 +58,8 @@ pub struct Answer {
     pub auth: Option<AuthGrant>,
     pub wrap: Option<WrapFacts>,
     pub warnings: Vec<String>,
+    /// Whether the caller showed a good credential, or has got one by this answer; never on a wire.
+    pub caller_known: bool,
     pub mount_kind: String,
     pub mount_class: MountClass,
 }

@@ -9,6 +9,12 @@ use tokio::sync::Semaphore;
 static PLACES: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)));
 
+/// Between two parts of long work (the items of a batch, each with a private key): lets others of this thread go on. A part
+/// takes milliseconds, a thousand of them seconds.
+pub async fn give_way() {
+    tokio::task::yield_now().await;
+}
+
 /// Runs `work` (an RSA key of 4,096 bits takes hundreds of milliseconds) while others are answered. A request that is given
 /// up meanwhile leaves the work to its end.
 ///

@@ -287,6 +287,7 @@ fn render(operation: &str, flags: &[(&str, &str)], answer: KeyAnswer) -> (u16, V
     let flags = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let context = RenderContext { head: false, asked: operation.to_owned(), flags };
     let answer = Answer {
+        caller_known: true,
         request_id: RequestId("r".to_owned()),
         envelope: Envelope::Standard,
         body: Body::Key(Box::new(answer)),

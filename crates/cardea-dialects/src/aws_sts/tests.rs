@@ -131,6 +131,7 @@ fn told(context: &RenderContext, answer: Result<Answer, Refusal>) -> String {
 
 fn answer(body: &str, auth: Option<AuthGrant>) -> Answer {
     Answer {
+        caller_known: true,
         request_id: RequestId("r-1".to_owned()),
         envelope: Envelope::Standard,
         body: Body::Object(Payload::parse(body.to_owned()).unwrap()),

@@ -430,6 +430,7 @@ proptest! {
         leased in any::<bool>(),
     ) {
         let answer = Answer {
+            caller_known: true,
             request_id: RequestId(text.clone()),
             envelope,
             body: Body::Object(Payload::parse(data).unwrap()),

@@ -249,6 +249,9 @@ pub struct SettingsChange {
 /// Not found; versions that do not exist or contradict each other.
 pub async fn configure(cx: &mut Context<'_>, name: &str, change: &SettingsChange) -> Result<KeyRecord, Error> {
     let mut key = changing(cx, name).await?;
+    if key.state == KeyState::SoftDeleted {
+        return Err(KeyFault::SoftDeleted.error());
+    }
     let latest = key.latest;
     let version = |number: i64, what: &str| match u64::try_from(number) {
         Err(_) => Err(Error::invalid(format!("min {what} version cannot be negative"))),

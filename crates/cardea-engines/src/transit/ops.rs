@@ -8,6 +8,7 @@ use cardea_crypto::keys::KeyError;
 use cardea_model::key::{HashAlgorithm, Key, KeyFamily, KeyFault, KeyRef, KeyState, KeyUsage, SigningScheme, ToSign};
 use cardea_model::{Cause, Error, SecretBytes, Timestamp};
 use cardea_sdk::Context;
+use cardea_sdk::compute::give_way;
 use std::sync::Arc;
 
 /// What an error of the cipher crate means to a caller.
@@ -222,7 +223,10 @@ pub async fn open(
         derives(key, &along)?.then(|| material.key.derive(CONTEXT_SALT, along.context)).transpose().map_err(refused)?;
     let using = derived.as_ref().unwrap_or(&material.key);
     match key.algorithm.family() {
-        KeyFamily::Rsa => using.rsa_decrypt(oaep, sealed),
+        KeyFamily::Rsa => {
+            give_way().await;
+            using.rsa_decrypt(oaep, sealed)
+        }
         _ => using.open(along.aad, sealed),
     }
     .map_err(refused)
@@ -253,6 +257,9 @@ pub async fn sign(
         derives(key, &along)?.then(|| material.key.derive(CONTEXT_SALT, along.context)).transpose().map_err(refused)?;
     let using = derived.as_ref().unwrap_or(&material.key);
     let signature = using.sign(scheme, input).map_err(refused)?;
+    if key.algorithm.is_asymmetric() {
+        give_way().await;
+    }
     let derived_public = derived.as_ref().map(|key| key.public_raw()).transpose().map_err(refused)?;
     Ok(Signed { version, signature, derived_public })
 }

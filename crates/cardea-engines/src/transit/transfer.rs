@@ -210,6 +210,7 @@ pub async fn export_wrapped(
     }
     let wrapping = ops::material(cx, &to.0, to.0.latest).await?;
     let record = ops::find(cx, source).await?;
+    ops::in_use(&record.0)?;
     if !record.0.settings.exportable {
         return Err(Error::invalid("private key material is not exportable"));
     }
@@ -268,8 +269,11 @@ pub async fn export(
 ) -> Result<Vec<(u64, SecretText)>, Error> {
     let record = ops::find(cx, name).await?;
     let key = &record.0;
-    if kind != ExportKind::Public && !key.settings.exportable {
-        return Err(Error::invalid("private key material is not exportable"));
+    if kind != ExportKind::Public {
+        ops::in_use(key)?;
+        if !key.settings.exportable {
+            return Err(Error::invalid("private key material is not exportable"));
+        }
     }
     let offered = match kind {
         ExportKind::Encryption => key.allows(KeyUsage::Encrypt),
@@ -345,6 +349,7 @@ struct Backup {
 pub async fn backup(cx: &mut Context<'_>, name: &str) -> Result<SecretText, Error> {
     let record = ops::find(cx, name).await?;
     let key = &record.0;
+    ops::in_use(key)?;
     if !key.settings.exportable {
         return Err(Error::invalid("exporting is disallowed on the policy"));
     }

@@ -43,6 +43,7 @@ pub async fn release(active: &Active, unreleased: Unreleased) -> Result<Answer, 
         _ => pending.facts.envelope,
     };
     Ok(Answer {
+        caller_known: pending.caller.is_some() || content.auth.is_some(),
         request_id: pending.id.clone(),
         envelope,
         body: content.body,

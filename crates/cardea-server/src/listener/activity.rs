@@ -110,6 +110,11 @@ impl Activity {
         self.known.store(true, Ordering::Release);
     }
 
+    /// Whether it has.
+    pub(super) fn has_shown_itself(&self) -> bool {
+        self.known.load(Ordering::Acquire)
+    }
+
     /// Whether it may be closed for another connection of its source: a stranger for whose request the server waits, or
     /// anybody who has asked for nothing for as long as [`Activity::IDLE_ENOUGH`].
     pub(super) fn may_make_room(&self) -> bool {

@@ -26,6 +26,10 @@ pub const FILES_KEPT: usize = 256;
 pub const CONNECTIONS_BOUND: usize = 1_000_000;
 /// Bytes of request bodies in memory at once, over all listeners: a thousand strangers or forty of the largest writes.
 pub const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What of them strangers of one address (IPv6: of one /64) may hold: a quarter (and as much again for first bytes of
+/// bodies alone), so that others go on. A connection that has
+/// shown a good credential is not counted.
+pub const BODIES_PER_SOURCE_BYTES_MAX: usize = BODIES_BYTES_MAX / 4;
 /// What the budget of bodies is counted in, in bytes.
 pub const BODY_UNIT_BYTES: usize = 1024;
 /// Room that the first bytes of a body get when nobody said how long it is, or said that it is longer.

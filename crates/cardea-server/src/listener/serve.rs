@@ -135,7 +135,9 @@ async fn exchange(connection: &Connection, request: Request<Incoming>) -> Exchan
         connection.config.body_bytes_max.min(BODY_BYTES_STRANGER_MAX)
     };
     let reading = connection.activity.body();
-    let Read { bytes, share } = match shared.bodies.read(body, bytes_max, connection.config.body_timeout).await {
+    let stranger = (!connection.activity.has_shown_itself()).then(|| wire.peer.ip());
+    let patience = connection.config.body_timeout;
+    let Read { bytes, share } = match shared.bodies.read(body, bytes_max, patience, stranger).await {
         Ok(read) => read,
         Err(error) => return refuse(error),
     };
@@ -162,7 +164,7 @@ async fn exchange(connection: &Connection, request: Request<Incoming>) -> Exchan
         Ok(answered) => answered,
         Err(_) => Err(Refusal::from(Error::unavailable("the request took too long; it may still take effect"))),
     };
-    if shows_credential && answered.is_ok() {
+    if answered.as_ref().is_ok_and(|answer| answer.caller_known) {
         connection.activity.is_known();
     }
     into_http(dialect.render(config, &lowered.context, answered)).into()

@@ -81,7 +81,7 @@ impl Drop for Seat {
 }
 
 /// Whoever holds one IPv6 address holds the /64 around it.
-fn network(source: IpAddr) -> IpAddr {
+pub(super) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,

@@ -2,12 +2,13 @@
 
 mod encrypted; // TLS
 
+use super::body::Part;
 use super::*;
 use crate::testing::{ask, connect, parse, raw, rest, server};
 use crate::{Config, config::Forwarded};
 use cardea_auth::cidr::Cidr;
 use cardea_model::wire::{WireRequest, WireResponse};
-use cardea_model::{Answer, Refusal};
+use cardea_model::{Answer, Cause, Refusal};
 use cardea_sdk::dialect::{Dialect, DialectConfig, Lowered, RenderContext};
 use std::io::Write as _;
 use std::time::Instant;
@@ -180,25 +181,71 @@ fn a_reader_who_does_not_take_its_answer_is_overdue() {
 }
 
 /// Holds a connection on which something was asked and answered.
-fn held(address: SocketAddr, headers: &str) -> std::net::TcpStream {
+fn held(address: SocketAddr, path: &str, headers: &str) -> std::net::TcpStream {
     let mut stream = connect(address);
-    stream.write_all(format!("GET {HEALTH} HTTP/1.1\r\nhost: a\r\n{headers}\r\n").as_bytes()).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n{headers}\r\n").as_bytes()).unwrap();
     let mut seen = [0; 12];
     std::io::Read::read_exact(&mut stream, &mut seen).unwrap();
     stream
+}
+
+/// Initializes and unseals the server; its root token.
+async fn opened(address: SocketAddr) -> String {
+    let seen = ask(address, "PUT", "/v1/sys/init", &[], "{\"secret_shares\":1,\"secret_threshold\":1}").await;
+    let keys: serde_json::Value = serde_json::from_str(&seen.body).unwrap();
+    let unseal = serde_json::json!({ "key": keys["keys"][0] }).to_string();
+    assert_eq!(ask(address, "PUT", "/v1/sys/unseal", &[], &unseal).await.status, 200);
+    keys["root_token"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_source_cannot_take_all_connections() {
     let running = server(|listener| listener.connections_per_source_max = 2).await;
     let address = running.addresses[0];
-    let held = [held(address, "x-vault-token: t\r\n"), held(address, "x-vault-token: t\r\n")];
+    let token = format!("x-vault-token: {}\r\n", opened(address).await);
+    // A guessed token on a path that is open to everybody makes nobody known.
+    let guessed = held(address, HEALTH, "x-vault-token: t\r\n");
+    let held = [(); 2].map(|()| held(address, "/v1/auth/token/lookup-self", &token));
+    drop(guessed);
     assert_eq!(raw(address, b"GET /v1/sys/health HTTP/1.1\r\nhost: a\r\n\r\n").await, "");
     drop(held);
     let deadline = Instant::now() + Duration::from_secs(5);
     while raw(address, b"GET /v1/sys/health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.is_empty() {
         assert!(Instant::now() < deadline, "places are given back");
     }
+}
+
+/// A guessed token once let a stranger reserve the memory of everybody's bodies by announcing long ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn announced_bodies_of_strangers_leave_room_for_those_that_arrive() {
+    let running = server(|_| {}).await;
+    let address = running.addresses[0];
+    let mut begun = Vec::new();
+    for _ in 0..80 {
+        let mut stream = connect(address);
+        let head =
+            "PUT /v1/sys/unseal HTTP/1.1\r\nhost: a\r\nx-vault-token: guessed\r\ncontent-length: 1048576\r\n\r\n{";
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![b' '; 129 * 1024]).unwrap();
+        begun.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let seen =
+        tokio::time::timeout(Duration::from_secs(5), ask(address, "PUT", "/v1/sys/unseal", &[], "{\"key\":\"a\"}"));
+    assert_eq!(seen.await.expect("nobody is kept waiting").status, 400, "read, and wrong");
+}
+
+/// What strangers of one source may hold is bounded, given back, and not taken from other sources.
+#[tokio::test]
+async fn a_source_has_its_part_of_the_memory() {
+    let budget = body::Budget::of(1 << 20, 64 << 10);
+    let [one, other] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(std::net::IpAddr::from);
+    budget.count(Some(one), 60, Part::More).unwrap();
+    assert_eq!(budget.count(Some(one), 5, Part::More).unwrap_err().cause, Cause::Unavailable);
+    budget.count(Some(one), 5, Part::First).unwrap();
+    assert_eq!(budget.count(Some(one), 64, Part::First).unwrap_err().cause, Cause::Unavailable);
+    budget.count(Some(other), 60, Part::More).unwrap();
+    budget.count(None, 10_000, Part::More).unwrap();
 }
 
 /// Slow bodies of a stranger once locked out everybody else behind the same address.

@@ -204,6 +204,7 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
         other => panic!("{other}"),
     };
     Ok(Answer {
+        caller_known: true,
         request_id: RequestId("id".to_owned()),
         envelope: Envelope::Standard,
         body,

@@ -101,6 +101,7 @@ fn wire(lines: &[&str]) -> WireRequest {
 
 fn answer(facts: &[&str]) -> Result<Answer, Refusal> {
     let mut out = Ok(Answer {
+        caller_known: true,
         request_id: RequestId("7c4d1a52-0b6e-4a3f-9d21-5f0c6b7e8a90".to_owned()),
         envelope: Envelope::Standard,
         body: Body::Empty,

@@ -139,3 +139,18 @@ async fn backups_bring_back_the_same_key() {
         assert_eq!(bench.post("restore", body).await.status, 400, "{altered}");
     }
 }
+
+#[tokio::test]
+async fn a_soft_deleted_key_gives_nothing_out_until_it_is_back() {
+    let bench = Bench::new();
+    bench.ok("keys/gone", json!({ "exportable": true, "allow_plaintext_backup": true })).await;
+    bench.ok("keys/target", json!({ "type": "rsa-2048" })).await;
+    bench.ok("keys/gone/soft-delete", json!({})).await;
+    for path in ["export/encryption-key/gone", "backup/gone", "byok-export/target/gone"] {
+        let refused = bench.call("GET", path, "").await;
+        assert_eq!(refused.status, 400, "{path}");
+    }
+    assert_eq!(bench.call("POST", "keys/gone/config", "{\"exportable\":true}").await.status, 400);
+    bench.ok("keys/gone/soft-delete-restore", json!({})).await;
+    assert_eq!(bench.call("GET", "backup/gone", "").await.status, 200);
+}
