@@ -2,6 +2,7 @@
 
 use crate::path::CanonicalPath;
 use crate::payload::Payload;
+use crate::rotation::RotationStrategy;
 use crate::secret::{Secret, SecretCursor, SecretValue};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -113,6 +114,10 @@ pub enum SecretAct {
         recovery_s: Option<u64>,
     },
     Restore,
+    /// Decides how it rotates as far as the wish says so, and begins a change if it says that.
+    Rotate(RotateWish),
+    /// Holds its schedule, and takes a change back that is on its way.
+    CancelRotation,
     Tag {
         set: BTreeMap<String, String>,
         remove: Vec<String>,
@@ -128,6 +133,19 @@ pub struct NewSecret {
     pub description: String,
     pub key_id: Option<String>,
     pub tags: BTreeMap<String, String>,
+}
+
+/// A rotation that is asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RotateWish {
+    /// The client's token: the id of the version to be. The same token changes nothing twice.
+    pub token: String,
+    /// A rotator and a strategy; `None` takes those that were decided before.
+    pub rotator: Option<(String, RotationStrategy)>,
+    /// Seconds from one rotation to the next; `None` leaves the schedule as it is.
+    pub every_s: Option<u64>,
+    /// Whether a change begins now.
+    pub begin: bool,
 }
 
 /// A version to be.

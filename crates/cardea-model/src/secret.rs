@@ -5,6 +5,7 @@
 use crate::error::{Cause, Error};
 use crate::path::CanonicalPath;
 use crate::payload::Payload;
+use crate::rotation::Rotation;
 use crate::secret_bytes::SecretText;
 use crate::time::Timestamp;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -375,6 +376,8 @@ impl From<SecretFault> for Error {
 pub struct SecretFacts {
     pub secret: Secret,
     pub version: Option<u64>,
+    /// How it rotates; only where that was asked for.
+    pub rotation: Option<Box<Rotation>>,
 }
 
 /// Where a list of secrets goes on. It names nothing that the caller was not shown: what was passed over is a count.

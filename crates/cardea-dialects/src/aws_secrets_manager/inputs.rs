@@ -347,6 +347,87 @@ impl Versions {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
+pub(super) struct Rotate {
+    pub secret_id: Option<String>,
+    pub client_request_token: Option<String>,
+    #[serde(rename = "RotationLambdaARN")]
+    pub rotation_lambda_arn: Option<String>,
+    pub rotation_rules: Option<RotationRules>,
+    pub rotate_immediately: Option<bool>,
+    pub external_secret_rotation_metadata: Option<Vec<serde::de::IgnoredAny>>,
+    pub external_secret_rotation_role_arn: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct RotationRules {
+    pub automatically_after_days: Option<i64>,
+    pub duration: Option<String>,
+    pub schedule_expression: Option<String>,
+}
+
+impl Rotate {
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let mut checks = Checks::default();
+        check_id(&mut checks, self.secret_id.as_ref());
+        checks.length("clientRequestToken", chars(self.client_request_token.as_ref()), 32, 64);
+        checks.length("rotationLambdaARN", chars(self.rotation_lambda_arn.as_ref()), 0, ID_CHARS_MAX);
+        if let Some(rules) = &self.rotation_rules {
+            checks.range("rotationRules.automaticallyAfterDays", rules.automatically_after_days, 1, 1000);
+            checks.length("rotationRules.duration", chars(rules.duration.as_ref()), 2, 3);
+            checks.length("rotationRules.scheduleExpression", chars(rules.schedule_expression.as_ref()), 1, 256);
+        }
+        checks.finish()
+    }
+}
+
+/// Fewest hours of a rate; what AWS documents.
+const RATE_HOURS_MIN: u64 = 4;
+/// Most days of a rate; what AWS documents.
+const RATE_DAYS_MAX: u64 = 999;
+
+impl RotationRules {
+    /// Seconds from one rotation to the next, if the rules say so.
+    ///
+    /// # Errors
+    /// What cannot be honoured is refused: windows, and times of the day.
+    pub(super) fn every_s(&self) -> Result<Option<u64>, Fault> {
+        let refused = |words: &str| Err(Fault::new("InvalidParameterException", words));
+        if self.duration.is_some() {
+            return refused("A rotation window (Duration) isn't available here.");
+        }
+        match (self.automatically_after_days, &self.schedule_expression) {
+            (Some(_), Some(_)) => refused("You can't specify both AutomaticallyAfterDays and ScheduleExpression."),
+            (Some(days), None) => Ok(Some(days.unsigned_abs() * 86_400)),
+            (None, Some(expression)) if expression.starts_with("cron(") => {
+                refused("A cron expression isn't available here. Use rate() or AutomaticallyAfterDays.")
+            }
+            (None, Some(expression)) => match rate_s(expression) {
+                Some(seconds) => Ok(Some(seconds)),
+                None => refused("The ScheduleExpression isn't valid: rate(4 hours) to rate(999 days)."),
+            },
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// `rate(4 hours)`, `rate(10 days)`, `rate(1 day)`.
+fn rate_s(expression: &str) -> Option<u64> {
+    let (number, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = number.parse().ok()?;
+    let seconds = match unit {
+        "day" | "days" => number.checked_mul(86_400)?,
+        "hour" | "hours" => number.checked_mul(3_600)?,
+        _ => return None,
+    };
+    (RATE_HOURS_MIN * 3_600..=RATE_DAYS_MAX * 86_400).contains(&seconds).then_some(seconds)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub(super) struct Policy {
     pub secret_id: Option<String>,
     pub policy_name: Option<String>,

@@ -8,8 +8,8 @@ use crate::aws::json::{self, Fault};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_model::operation::{
-    FilterField, FilterText, ManySecrets, NewSecret, NewVersion, PasswordWish, SecretAct, SecretFilter, SecretOrder,
-    SecretQuery, SecretRef, SecretUpdate, VersionRef,
+    FilterField, FilterText, ManySecrets, NewSecret, NewVersion, PasswordWish, RotateWish, SecretAct, SecretFilter,
+    SecretOrder, SecretQuery, SecretRef, SecretUpdate, VersionRef,
 };
 use cardea_model::secret::{STAGE_CURRENT, SecretCursor, SecretValue};
 use cardea_model::wire::WireRequest;
@@ -79,6 +79,8 @@ impl Asked<'_> {
             "UpdateSecretVersionStage" => ("UpdateSecretVersionStage", self.move_stage()?),
             "DeleteSecret" => ("DeleteSecret", self.delete()?),
             "RestoreSecret" => ("RestoreSecret", self.only_id(SecretAct::Restore)?),
+            "RotateSecret" => ("RotateSecret", self.rotate()?),
+            "CancelRotateSecret" => ("CancelRotateSecret", self.only_id(SecretAct::CancelRotation)?),
             "TagResource" => ("TagResource", self.tag()?),
             "UntagResource" => ("UntagResource", self.untag()?),
             "GetRandomPassword" => ("GetRandomPassword", self.password()?),
@@ -213,6 +215,31 @@ impl Asked<'_> {
         input.check()?;
         let remove = input.tag_keys.unwrap_or_default();
         self.one(input.secret_id.as_ref(), SecretAct::Tag { set: BTreeMap::new(), remove })
+    }
+
+    fn rotate(&mut self) -> Result<SecretOp, Fault> {
+        let input: inputs::Rotate = json::input(self.wire)?;
+        input.check()?;
+        if input.external_secret_rotation_metadata.is_some_and(|pairs| !pairs.is_empty())
+            || input.external_secret_rotation_role_arn.is_some_and(|arn| !arn.is_empty())
+        {
+            return Err(Fault::new(INVALID_PARAMETER, "Managed external secrets aren't available here."));
+        }
+        let token = input.client_request_token.ok_or_else(|| {
+            let words = "You must provide a ClientRequestToken value. We recommend a UUID-type value.";
+            Fault::new(INVALID_PARAMETER, words)
+        })?;
+        let rotator = input.rotation_lambda_arn.filter(|arn| !arn.is_empty());
+        let wish = RotateWish {
+            token,
+            rotator: rotator.as_deref().map(names::of_rotator).transpose()?,
+            every_s: input.rotation_rules.map_or(Ok(None), |rules| rules.every_s())?,
+            begin: input.rotate_immediately.unwrap_or(true),
+        };
+        if wish.begin {
+            self.flag(names::TOKEN, wish.token.clone());
+        }
+        self.one(input.secret_id.as_ref(), SecretAct::Rotate(wish))
     }
 
     fn policy(&mut self) -> Result<SecretOp, Fault> {

@@ -5,6 +5,7 @@
 
 use crate::aws::json::{self, Fault};
 use cardea_model::operation::SecretRef;
+use cardea_model::rotation::{RotationSettings, RotationStrategy};
 use cardea_model::secret::{SHORT_ID_CHARS, name_of_path, path_of_name};
 use cardea_sdk::dialect::DialectConfig;
 
@@ -32,6 +33,31 @@ pub(super) const DEPRECATED: &str = "deprecated";
 pub(super) const FORCED: &str = "forced";
 /// Which version was asked for, so that its absence has AWS's words.
 pub(super) const WANTED: &str = "wanted";
+
+/// The version that a rotation will make.
+pub(super) const TOKEN: &str = "token";
+
+/// How this wire names a rotator: the ARN of a function, whose name is the strategy and whose qualifier is the rotator.
+pub(super) fn rotator_arn(config: &DialectConfig, region: &str, settings: &RotationSettings) -> String {
+    let (partition, account) = (json::partition(region), json::account(config));
+    let (strategy, rotator) = (settings.strategy.as_str(), &settings.rotator);
+    format!("arn:{partition}:lambda:{region}:{account}:function:{strategy}:{rotator}")
+}
+
+/// What such an ARN, or its last two parts alone, say. Whose account and region it names does not matter: no function is
+/// ever called.
+pub(super) fn of_rotator(given: &str) -> Result<(String, RotationStrategy), Fault> {
+    let words = "The RotationLambdaARN must end in function:<strategy>:<database mount>/<connection>, where the strategy is \
+                 single-user, single-user-by-rotator or alternating-users.";
+    let refused = || Fault::new("InvalidParameterException", words);
+    let rest = match given.strip_prefix("arn:") {
+        Some(arn) => arn.split_once(":function:").ok_or_else(refused)?.1,
+        None => given,
+    };
+    let (strategy, rotator) = rest.split_once(':').ok_or_else(refused)?;
+    let strategy = RotationStrategy::parse(strategy).map_err(|_| refused())?;
+    Ok((rotator.to_owned(), strategy))
+}
 
 /// A short id that no secret has: an ARN of another place finds nothing, by the way of everything that finds nothing.
 const NOBODY: &str = "";

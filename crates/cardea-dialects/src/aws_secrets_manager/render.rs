@@ -6,6 +6,7 @@ use super::errors;
 use super::names;
 use super::paging;
 use crate::aws::json::{self, MessageMember};
+use cardea_model::rotation::Rotation;
 use cardea_model::secret::{
     ContentForm, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretPage, SecretReport, Version,
     VersionState, short_id,
@@ -120,12 +121,54 @@ struct SecretForm<'a> {
     created_date: Epoch,
     #[serde(skip_serializing_if = "Option::is_none")]
     deleted_date: Option<Epoch>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    rotation: Option<RotationForm>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<TagForm<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version_ids_to_stages: Option<BTreeMap<&'a str, Vec<String>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_versions_to_stages: Option<BTreeMap<&'a str, Vec<String>>>,
+}
+
+/// What `DescribeSecret` says of a rotation.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RotationForm {
+    rotation_enabled: bool,
+    #[serde(rename = "RotationLambdaARN")]
+    rotation_lambda_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation_rules: Option<RulesForm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_rotated_date: Option<Epoch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_rotation_date: Option<Epoch>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RulesForm {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    automatically_after_days: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule_expression: Option<String>,
+}
+
+impl RulesForm {
+    /// A schedule of whole hours; others have no form at this door.
+    fn of(every_s: u64) -> Option<Self> {
+        match every_s {
+            whole if whole.is_multiple_of(86_400) && whole <= 1000 * 86_400 => {
+                Some(Self { automatically_after_days: Some(whole / 86_400), schedule_expression: None })
+            }
+            whole if whole.is_multiple_of(3_600) => Some(Self {
+                automatically_after_days: None,
+                schedule_expression: Some(format!("rate({} hours)", whole / 3_600)),
+            }),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -301,6 +344,7 @@ impl Place<'_> {
             created_date: Epoch(secret.created),
             deleted_date: secret.deleted.as_ref().map(|deletion| Epoch(deletion.at)),
             tags: secret.metadata.iter().map(|(key, value)| TagForm { key, value }).collect(),
+            rotation: None,
             version_ids_to_stages: Some(stages).filter(|stages| !stages.is_empty()),
             secret_versions_to_stages: None,
         })
@@ -315,7 +359,10 @@ impl Place<'_> {
         let arn = self.arn(&name, &secret.short_id());
         match operation {
             "DescribeSecret" => match self.secret_form(secret) {
-                Some(form) => self.write(id, FRAME_BYTES, &form),
+                Some(mut form) => {
+                    form.rotation = facts.rotation.as_deref().map(|rotation| self.rotation(rotation));
+                    self.write(id, FRAME_BYTES, &form)
+                }
                 None => self.refuse(Some(id), &Error::not_found()),
             },
             "ListSecretVersionIds" => self.versions(id, secret, arn, name),
@@ -323,11 +370,15 @@ impl Place<'_> {
             "ListResourcePolicies" => self.write(id, FRAME_BYTES, &NoPolicies { resource_policies: [] }),
             _ => {
                 let version = facts.version.and_then(|number| secret.version(number));
+                let token = Some(self.flag(names::TOKEN)).filter(|token| !token.is_empty());
+                // What was cancelled is named while it is taken back.
+                let run = facts.rotation.as_ref().and_then(|rotation| rotation.run.as_ref());
+                let run = run.filter(|_| operation == "CancelRotateSecret").map(|run| run.token.as_str());
                 let deletion = secret.deleted.as_ref().filter(|_| operation == "DeleteSecret");
                 let form = ChangeForm {
                     arn,
                     name,
-                    version_id: version.map(|version| version.id.as_str()),
+                    version_id: version.map(|version| version.id.as_str()).or(token).or(run),
                     version_stages: version
                         .filter(|_| operation == "PutSecretValue")
                         .map(|version| secret.stages_of(version.number)),
@@ -335,6 +386,16 @@ impl Place<'_> {
                 };
                 self.write(id, FRAME_BYTES, &form)
             }
+        }
+    }
+
+    fn rotation(&self, rotation: &Rotation) -> RotationForm {
+        RotationForm {
+            rotation_enabled: !rotation.paused,
+            rotation_lambda_arn: names::rotator_arn(self.config, self.flag(names::REGION), &rotation.settings),
+            rotation_rules: rotation.settings.every_s.and_then(RulesForm::of),
+            last_rotated_date: rotation.last_rotated.map(Epoch),
+            next_rotation_date: rotation.next.filter(|_| !rotation.paused).map(Epoch),
         }
     }
 

@@ -67,8 +67,6 @@ fn requests_are_known_by_their_target() {
 #[test]
 fn what_is_absent_is_unknown() {
     for operation in [
-        "RotateSecret",
-        "CancelRotateSecret",
         "PutResourcePolicy",
         "ValidateResourcePolicy",
         "ReplicateSecretToRegions",

@@ -5,11 +5,12 @@
 use crate::kv::model::{Pointer, RotationDue, RotationRecord, StoredPayload};
 use crate::kv::ops::{self, Draft};
 use crate::kv::{Kv, tree};
+use cardea_model::operation::RotateWish;
 use cardea_model::rotation::{
-    ROTATED_USER_BYTES_MAX, Rotation, RotationFailure, RotationFailureClass, RotationRun, RotationSettings,
-    RotationStep, RotationStrategy,
+    CLONE_SUFFIX, ROTATED_USER_BYTES_MAX, Rotation, RotationFailure, RotationFailureClass, RotationRun,
+    RotationSettings, RotationStep, RotationStrategy,
 };
-use cardea_model::secret::{ContentForm, STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretValue};
+use cardea_model::secret::{ContentForm, STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretFault, SecretValue};
 use cardea_model::{Action, CanonicalPath, Error, Payload, Timestamp, TtlSeconds};
 use cardea_sdk::rotation::{Rotates, RotationError, Turn, Values};
 use cardea_sdk::{Context, async_trait};
@@ -224,6 +225,95 @@ fn new_run(token: String, step: RotationStep, from: u64, to: u64, now: Timestamp
     RotationRun { token, step, from, to, begun: now, attempts: 0, refused_values: 0 }
 }
 
+/// How a secret rotates, if it does.
+pub async fn of(cx: &mut Context<'_>, secret: &Secret) -> Result<Option<Rotation>, Error> {
+    let record = cx.state.get::<RotationRecord>(&secret.path).await?;
+    Ok(record.map(|record| record.0).filter(|rotation| rotation.secret_id == secret.id))
+}
+
+/// What dialects ask for that decide and begin at once. A schedule that was held goes on. Where the secret has no rotation
+/// yet, the user is the one that its current version names.
+///
+/// # Errors
+/// As [`configure`] and [`begin`]; the token has made a version before that is not the current one.
+pub async fn ask(cx: &mut Context<'_>, path: &CanonicalPath, wish: &RotateWish) -> Result<(Secret, Rotation), Error> {
+    let (secret, before) = find(cx, path).await?;
+    if let Some(rotation) = &before
+        && (rotation.run.as_ref().is_some_and(|run| run.token == wish.token)
+            || secret.version(secret.current).is_some_and(|version| version.id == wish.token))
+    {
+        // A client that did not hear the first answer asks again.
+        return Ok((secret, rotation.clone()));
+    }
+    if secret.versions.iter().any(|version| version.id == wish.token) {
+        return Err(SecretFault::TokenTaken.into());
+    }
+    if wish.rotator.is_some() || wish.every_s.is_some() || before.is_none() {
+        // Whoever may begin a rotation may not for that decide how it is done.
+        let name = format!("{}rotation/{path}", cx.mount.path);
+        if !cx.rights.allows(Action::Update, &name) {
+            return Err(Error::denied());
+        }
+        let username = match before {
+            Some(_) => None,
+            None => Some(named_user(cx, &secret).await?),
+        };
+        if username.is_some() && wish.rotator.is_none() {
+            return Err(Error::invalid("the secret has no rotator: the request must name one"));
+        }
+        let change = Change {
+            rotator: wish.rotator.as_ref().map(|(rotator, _)| rotator.clone()),
+            username,
+            strategy: wish.rotator.as_ref().map(|(_, strategy)| *strategy),
+            every_s: wish.every_s.map(Some),
+            paused: Some(false),
+        };
+        configure(cx, path, &change).await?;
+    }
+    let (secret, mut rotation) = found(cx, path).await?;
+    rotation.paused = false;
+    let due = if wish.begin {
+        check_free(&secret, &rotation)?;
+        rotation.run = Some(new_run(wish.token.clone(), RotationStep::Create, secret.current, 0, cx.now));
+        Some(cx.now)
+    } else if rotation.run.is_some() {
+        rotation.due
+    } else {
+        scheduled(&rotation)
+    };
+    let rotation = keep(cx, path.as_str(), rotation, due)?;
+    Ok((secret, rotation))
+}
+
+/// The user that the current version names, or the first of the two if it names the second.
+async fn named_user(cx: &mut Context<'_>, secret: &Secret) -> Result<String, Error> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        username: String,
+    }
+    let words = "the current version of the secret is no object with a text `username`: it cannot be rotated";
+    let value = payload(cx, secret, secret.current).await?;
+    let named = value.and_then(|value| value.read::<Named>().ok()).ok_or_else(|| Error::invalid(words))?;
+    Ok(named.username.strip_suffix(CLONE_SUFFIX).map_or(named.username.clone(), str::to_owned))
+}
+
+/// Holds the schedule, and takes a change back if one is on its way.
+///
+/// # Errors
+/// Invalid, if the secret does not rotate.
+pub async fn hold(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(Secret, Rotation), Error> {
+    let (secret, rotation) = find(cx, path).await?;
+    let rotation = rotation.ok_or_else(|| Error::invalid("the secret does not rotate"))?;
+    if rotation.run.is_some() || pending(&secret).is_some() {
+        cancel(cx, path).await?;
+    }
+    let (secret, mut rotation) = found(cx, path).await?;
+    rotation.paused = true;
+    let due = if rotation.run.is_some() { rotation.due } else { None };
+    let rotation = keep(cx, path.as_str(), rotation, due)?;
+    Ok((secret, rotation))
+}
+
 /// Begins a change now.
 ///
 /// # Errors
@@ -297,15 +387,25 @@ pub async fn roll_back(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Sho
     Ok(shown(rotation, &secret))
 }
 
-/// The payload of a version that may still be read.
+/// The object that a version holds, if it may still be read: as it is, or as the text of one. Secrets Manager's clients
+/// write texts, and one with a number in it (a port) is kept as the text that it is.
 async fn payload(cx: &mut Context<'_>, secret: &Secret, number: u64) -> Result<Option<Payload>, Error> {
-    let readable = secret
-        .version(number)
-        .is_some_and(|version| version.is_readable(cx.now) && version.content == ContentForm::Object);
-    if !readable {
-        return Ok(None);
+    let Some(version) = secret.version(number).filter(|version| version.is_readable(cx.now)) else { return Ok(None) };
+    let stored = cx.state.get::<StoredPayload>(&StoredPayload::name(&secret.id, number)).await?;
+    let value = match version.content {
+        ContentForm::Object => stored.map(|stored| stored.0),
+        ContentForm::Text => stored.and_then(|stored| Payload::parse(stored.0.read::<String>().ok()?).ok()),
+        ContentForm::Bytes => None,
+    };
+    Ok(value.filter(Payload::is_object))
+}
+
+/// A changed object in the form of the version that it was made of.
+fn value_like(secret: &Secret, number: u64, payload: Payload) -> Result<SecretValue, Error> {
+    match secret.version(number).map(|version| version.content) {
+        Some(ContentForm::Text) => SecretValue::of_text(payload.text()),
+        _ => Ok(SecretValue { content: ContentForm::Object, payload }),
     }
-    Ok(cx.state.get::<StoredPayload>(&StoredPayload::name(&secret.id, number)).await?.map(|stored| stored.0))
 }
 
 fn retry_at(now: Timestamp, attempts: u32) -> Timestamp {
@@ -420,7 +520,7 @@ impl Rotates for Kv {
     async fn created(&self, cx: &mut Context<'_>, turn: &Turn, patch: &Payload) -> Result<(), Error> {
         let Some((mut secret, mut rotation)) = at_turn(cx, turn).await? else { return Ok(()) };
         let Some(run) = &mut rotation.run else { return Ok(()) };
-        let value = SecretValue { content: ContentForm::Object, payload: tree::merge(&turn.values.wanted, patch)? };
+        let value = value_like(&secret, secret.current, tree::merge(&turn.values.wanted, patch)?)?;
         let config = ops::config(cx).await?;
         run.from = secret.current;
         // Labels mean something from here on: a labelled version is never pruned.

@@ -3,9 +3,11 @@
 
 use crate::kv::model::{Config, Doomed, Pointer, StoredPayload};
 use crate::kv::ops::{self, Draft, PAYLOADS_REMOVED_MAX};
+use crate::kv::rotation;
 use cardea_crypto::constant_time;
 use cardea_model::limit::METADATA_PAIRS_MAX;
 use cardea_model::operation::{NewSecret, NewVersion, SecretAct, SecretRef, SecretUpdate, VersionRef};
+use cardea_model::rotation::Rotation;
 use cardea_model::secret::{
     Deletion, STAGE_CURRENT, STAGE_PREVIOUS, Secret, SecretAnswer, SecretFacts, SecretFault, SecretReport, SecretValue,
 };
@@ -32,6 +34,8 @@ pub fn equal_route(act: &SecretAct) -> (&'static str, &'static str) {
         SecretAct::Delete { recovery_s: Some(_) } => ("delete", "delete"),
         SecretAct::Delete { recovery_s: None } => ("metadata-delete", "metadata"),
         SecretAct::Restore => ("undelete", "undelete"),
+        SecretAct::Rotate(_) => ("rotate", "rotate"),
+        SecretAct::CancelRotation => ("rotation-cancel", "rotation-cancel"),
     }
 }
 
@@ -50,7 +54,18 @@ pub async fn act(cx: &mut Context<'_>, at: &SecretRef, act: &SecretAct) -> Resul
             if pointer.0.is_past(cx.now) {
                 return Err(Error::not_found());
             }
-            (pointer.0.clone(), None)
+            let rotation = rotation::of(cx, &pointer.0).await?;
+            return Ok(facts(pointer.0.clone(), None, rotation));
+        }
+        SecretAct::Rotate(wish) => {
+            changeable(cx, at).await?;
+            let (secret, rotation) = rotation::ask(cx, &at.path, wish).await?;
+            return Ok(facts(secret, None, Some(rotation)));
+        }
+        SecretAct::CancelRotation => {
+            changeable(cx, at).await?;
+            let (secret, rotation) = rotation::hold(cx, &at.path).await?;
+            return Ok(facts(secret, None, Some(rotation)));
         }
         SecretAct::Create(new) => create(cx, at, new).await?,
         SecretAct::Put(new) => put(cx, at, new).await?,
@@ -63,7 +78,12 @@ pub async fn act(cx: &mut Context<'_>, at: &SecretRef, act: &SecretAct) -> Resul
         SecretAct::Restore => (restore(cx, at).await?, None),
         SecretAct::Tag { set, remove } => (tag(cx, at, set, remove).await?, None),
     };
-    Ok(Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts { secret, version })))))
+    Ok(facts(secret, version, None))
+}
+
+fn facts(secret: Secret, version: Option<u64>, rotation: Option<Rotation>) -> Body {
+    let rotation = rotation.map(Box::new);
+    Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts { secret, version, rotation }))))
 }
 
 /// A request can name the one secret it means by more than the path; another one of that name is not there for it.

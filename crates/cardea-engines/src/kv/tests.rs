@@ -2,6 +2,7 @@
 //! what a client sees.
 
 mod harness;
+mod rotation;
 mod sequences;
 mod shared;
 mod transcripts;

@@ -42,7 +42,7 @@ fn signed(key: &(String, String), operation: &str, body: &Value, now_s: u64) -> 
     }
 }
 
-async fn ask(server: &TestServer, key: &(String, String), operation: &str, body: Value) -> Reply {
+pub async fn ask(server: &TestServer, key: &(String, String), operation: &str, body: Value) -> Reply {
     let now_s = server.now().unix_s();
     server.send(&AwsSecretsManager, signed(key, operation, &body, now_s)).await
 }

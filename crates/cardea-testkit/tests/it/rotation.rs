@@ -2,6 +2,7 @@
 //! where a source holds one password, the pending one does and Cardea says so; no password is at the source that no version
 //! of the secret holds. Both are counted with the process killed at every numbered point.
 
+use super::aws_secrets_manager::ask;
 use cardea_storage::{Break, FaultPlan};
 use cardea_testkit::{Mode, Reply, TestServer};
 use serde_json::{Value, json};
@@ -283,4 +284,73 @@ async fn going_back_is_a_change_like_any_other() {
         server.settle().await;
         assert!(current_opens(&server).await, "{strategy}");
     }
+}
+
+#[tokio::test]
+async fn secrets_managers_clients_decide_run_and_hold_the_same_rotation() {
+    let server = server("single-user").await;
+    server.delete("secret/metadata/orders", server.root()).await.ok();
+    server.delete("secret/rotation/orders", server.root()).await.ok();
+    let owner = r#"path "secret/*" { capabilities = ["create", "read", "update", "delete"] }
+        path "database/rotate/app/orders" { capabilities = ["update"] }"#;
+    server.policy("owner", owner).await;
+    server.policy("narrow", r#"path "secret/*" { capabilities = ["create", "read", "update", "delete"] }"#).await;
+    let key = server.access_key("robot", &["owner"], Some(30 * 86_400)).await;
+    let narrow = server.access_key("clerk", &["narrow"], Some(30 * 86_400)).await;
+    // As AWS's own functions want it: the port is a number.
+    let text =
+        r#"{"engine":"postgres","host":"db","port":5432,"username":"orders","password":"first","dbname":"orders"}"#;
+    let token = |n: u32| format!("{n:08}-2222-4333-8444-555555555555");
+    let body = json!({ "Name": "orders", "SecretString": text, "ClientRequestToken": token(1) });
+    ask(&server, &key, "CreateSecret", body).await.expect(200);
+    let rotate = json!({
+        "SecretId": "orders", "ClientRequestToken": token(2), "RotationRules": { "AutomaticallyAfterDays": 7 },
+        "RotationLambdaARN": "arn:aws:lambda:eu-central-1:123456789012:function:alternating-users:database/app",
+    });
+    let refused = ask(&server, &narrow, "RotateSecret", rotate.clone()).await.expect(400);
+    assert_eq!(refused.at("/__type"), "AccessDeniedException");
+    for _ in 0..2 {
+        let begun = ask(&server, &key, "RotateSecret", rotate.clone()).await.expect(200);
+        assert_eq!(begun.at("/VersionId"), &json!(token(2)));
+    }
+    server.settle().await;
+    let again = ask(&server, &key, "RotateSecret", rotate).await.expect(200);
+    assert_eq!(again.at("/VersionId"), &json!(token(2)), "the same token again begins nothing");
+    let read = ask(&server, &key, "GetSecretValue", json!({ "SecretId": "orders" })).await.expect(200);
+    assert_eq!(read.at("/VersionId"), &json!(token(2)));
+    let value: Value = serde_json::from_str(&read.text_at("/SecretString")).unwrap();
+    assert_eq!((&value["username"], &value["port"]), (&json!("orders_clone"), &json!(5432)));
+    assert_eq!(server.source().users()["orders_clone"].password, value["password"]);
+    assert_eq!(server.source().users()["orders"].password, "first", "the previous one goes on");
+    let seen = ask(&server, &key, "DescribeSecret", json!({ "SecretId": "orders" })).await.expect(200);
+    assert_eq!(seen.at("/RotationEnabled"), &json!(true));
+    assert_eq!(seen.at("/RotationRules/AutomaticallyAfterDays"), &json!(7));
+    assert!(seen.at("/LastRotatedDate").is_number() && seen.at("/NextRotationDate").is_number());
+    let stages = seen.at("/VersionIdsToStages");
+    assert_eq!(stages, &json!({ token(1): ["AWSPREVIOUS"], token(2): ["AWSCURRENT"] }));
+    // A week later by itself, and back to the first user.
+    server.advance(7 * 86_400 + 1);
+    server.settle().await;
+    let read = ask(&server, &key, "GetSecretValue", json!({ "SecretId": "orders" })).await.expect(200);
+    let value: Value = serde_json::from_str(&read.text_at("/SecretString")).unwrap();
+    assert_eq!(server.source().users()["orders"].password, value["password"]);
+    // Held while one is on its way, and a label that was left over.
+    let body = json!({ "SecretId": "orders", "ClientRequestToken": token(3) });
+    ask(&server, &key, "RotateSecret", body).await.expect(200);
+    ask(&server, &key, "CancelRotateSecret", json!({ "SecretId": "orders" })).await.expect(200);
+    server.settle().await;
+    let seen = ask(&server, &key, "DescribeSecret", json!({ "SecretId": "orders" })).await.expect(200);
+    assert_eq!((seen.at("/RotationEnabled"), seen.at("/NextRotationDate")), (&json!(false), &Value::Null));
+    let put = json!({
+        "SecretId": "orders", "SecretString": "x", "ClientRequestToken": token(4), "VersionStages": ["AWSPENDING"],
+    });
+    ask(&server, &key, "PutSecretValue", put).await.expect(200);
+    let body = json!({ "SecretId": "orders", "ClientRequestToken": token(5) });
+    let refused = ask(&server, &key, "RotateSecret", body.clone()).await.expect(400);
+    assert_eq!(refused.at("/__type"), "InvalidRequestException");
+    ask(&server, &key, "CancelRotateSecret", json!({ "SecretId": "orders" })).await.expect(200);
+    ask(&server, &key, "RotateSecret", body).await.expect(200);
+    server.settle().await;
+    let read = ask(&server, &key, "GetSecretValue", json!({ "SecretId": "orders" })).await.expect(200);
+    assert_eq!(read.at("/VersionId"), &json!(token(5)));
 }

@@ -91,6 +91,10 @@ fn print(op: &SecretOp) -> String {
                 SecretAct::MoveStage { stage, from, to } => format!("move {stage} {from:?} {to:?}"),
                 SecretAct::Delete { recovery_s } => format!("delete {recovery_s:?}"),
                 SecretAct::Restore => "restore".to_owned(),
+                SecretAct::Rotate(wish) => {
+                    format!("rotate {:?} {:?} {} as {}", wish.rotator, wish.every_s, wish.begin, wish.token)
+                }
+                SecretAct::CancelRotation => "cancel rotation".to_owned(),
                 SecretAct::Tag { set, remove } => format!("tag {set:?} {remove:?}"),
             };
             format!("{}: {act}", named(secret))
@@ -157,13 +161,15 @@ fn value(path: &str, content: ContentForm, payload: Option<&str>) -> SecretAnswe
 }
 
 /// `object|text|bytes <json>`: a value · `gone`: a version without one · `facts [n]`, `deleted`: facts, with the version that
-/// a change made · `page [more]`, `batch`, `password <text>` · `denied`, `absent`, `fault <name>`, `invalid <words>`.
+/// a change made · `rotates <s>`: facts of one that rotates so often, with a change on its way · `page
+/// [more]`, `batch`, `password <text>` · `denied`, `absent`, `fault <name>`, `invalid <words>`.
 fn answer(fact: &str) -> Result<Answer, Refusal> {
     let (word, rest) = fact.split_once(' ').unwrap_or((fact, ""));
     let facts = |deleted, version| {
         Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts {
             secret: secret("prod/db", deleted),
             version,
+            rotation: None,
         }))))
     };
     let body = match word {
@@ -173,6 +179,24 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
         "gone" => Body::Secret(Box::new(value("prod/db", ContentForm::Object, None))),
         "facts" => facts(false, rest.parse().ok()),
         "deleted" => facts(true, None),
+        "rotates" => {
+            let rotation = serde_json::json!({
+                "secret_id": "s",
+                "settings": {
+                    "rotator": "database/orders", "username": "app", "strategy": "alternating-users",
+                    "every_s": rest.parse::<u64>().unwrap(),
+                },
+                "run": {
+                    "token": THIRD, "step": "undo", "from": 2, "to": 3, "begun": 1_700_000_000_000_u64, "attempts": 0,
+                    "refused_values": 0,
+                },
+                "last_rotated": 1_700_000_000_000_u64,
+                "next": 1_700_086_400_000_u64,
+            });
+            let rotation = serde_json::from_value(rotation).unwrap();
+            let secret = secret("prod/db", false);
+            Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts { secret, version: None, rotation }))))
+        }
         "page" => {
             let next = (rest == "more").then(|| SecretCursor { after: "%/b".to_owned(), skip: 1, at_ms: 0 });
             let secrets = vec![secret("prod/db", false), secret("not shown", false), secret("%/b", false)];
@@ -204,7 +228,6 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
         other => panic!("{other}"),
     };
     Ok(Answer {
-        caller_known: true,
         request_id: RequestId("id".to_owned()),
         envelope: Envelope::Standard,
         body,

@@ -24,11 +24,11 @@ fn at(name: &str) -> SecretRef {
 }
 
 /// A token of the length that clients send.
-fn token(word: &str) -> String {
+pub fn token(word: &str) -> String {
     format!("{word:-<32}")
 }
 
-async fn one(bench: &Bench, name: &str, act: SecretAct) -> Result<Box<SecretFacts>, Error> {
+pub async fn one(bench: &Bench, name: &str, act: SecretAct) -> Result<Box<SecretFacts>, Error> {
     match bench.shared(SecretOp::One { secret: at(name), act }).await?.1 {
         Body::Secrets(report) => match *report {
             SecretReport::Facts(facts) => Ok(facts),
@@ -38,7 +38,7 @@ async fn one(bench: &Bench, name: &str, act: SecretAct) -> Result<Box<SecretFact
     }
 }
 
-async fn create(bench: &Bench, name: &str, value: Option<&str>, word: &str) -> Result<Box<SecretFacts>, Error> {
+pub async fn create(bench: &Bench, name: &str, value: Option<&str>, word: &str) -> Result<Box<SecretFacts>, Error> {
     let new = NewSecret {
         value: value.map(text),
         version_id: token(word),
@@ -76,7 +76,7 @@ fn stage(label: &str) -> VersionRef {
 }
 
 #[track_caller]
-fn is_fault<T: std::fmt::Debug>(result: Result<T, Error>, fault: SecretFault) {
+pub fn is_fault<T: std::fmt::Debug>(result: Result<T, Error>, fault: SecretFault) {
     assert_eq!(SecretFault::of(&result.unwrap_err()), Some(fault));
 }
 
@@ -454,7 +454,7 @@ async fn batch(bench: &Bench, many: ManySecrets) -> SecretBatch {
 #[tokio::test]
 async fn each_operation_is_judged_as_the_route_that_does_as_much() {
     let bench = Bench::new();
-    create(&bench, "s", Some("one"), "a").await.unwrap();
+    create(&bench, "s", Some(r#"{"username":"app"}"#), "a").await.unwrap();
     let update = |value: Option<&str>| {
         SecretAct::Update(SecretUpdate {
             description: None,
@@ -468,6 +468,8 @@ async fn each_operation_is_judged_as_the_route_that_does_as_much() {
     let table = [
         (SecretAct::Read { version: stage(STAGE_CURRENT) }, "data-read", "data/s"),
         (SecretAct::Describe, "metadata-read", "metadata/s"),
+        (SecretAct::Rotate(super::rotation::wish("r", Some("database/orders"))), "rotate", "rotate/s"),
+        (SecretAct::CancelRotation, "rotation-cancel", "rotation-cancel/s"),
         (update(None), "metadata-write", "metadata/s"),
         (update(Some("two")), "data-write", "data/s"),
         (SecretAct::Tag { set: BTreeMap::new(), remove: Vec::new() }, "metadata-write", "metadata/s"),
