@@ -112,8 +112,9 @@ pub enum Target {
     KeyLogin { path: CanonicalPath, params: Params, wish: KeyWish },
     /// An operation on a secret of a mount that the dialect's configuration names.
     Secret { mount: String, op: SecretOp },
-    /// The same with a key.
-    Key { mount: String, op: KeyOp },
+    /// The same with a key. `said` is what policies may look at, and the log keeps as the operation's route says: an
+    /// encryption context, which the operation itself has only as authenticated bytes.
+    Key { mount: String, op: KeyOp, said: Params },
 }
 
 /// What a login asks of its access key.

@@ -11,7 +11,7 @@ use cardea_model::key::{
     HashAlgorithm, ImportedMaterial, KeyAlgorithm, KeyChange, KeySettings, NewKey, SealedBlob, SigningScheme,
 };
 use cardea_model::wire::WireRequest;
-use cardea_model::{KeyOp, KeyRef, NamespaceId, Refusal, Request, SecretBytes, Target};
+use cardea_model::{KeyOp, KeyRef, NamespaceId, Params, Refusal, Request, SecretBytes, Target};
 use cardea_sdk::dialect::{DialectConfig, Lowered, RenderContext};
 use std::collections::{BTreeMap, HashSet};
 
@@ -66,14 +66,14 @@ pub(super) fn lower(config: &DialectConfig, wire: WireRequest) -> Result<Lowered
     }
     let (credential, region) = json::caller(config, &wire, names::SERVICE);
     let mut asked = Asked { config, region, flags: BTreeMap::new() };
-    let (operation, op) = asked.op(operation, &wire)?;
+    let (operation, op, said) = asked.op(operation, &wire)?;
     asked.flag(names::REGION, asked.region.clone());
     let flags = asked.flags;
     let mount = config.bindings.get(json::MOUNT_BINDING).map_or(names::MOUNT_DEFAULT, String::as_str).to_owned();
     let request = Request {
         namespace: NamespaceId::root(),
         credential,
-        target: Target::Key { mount, op },
+        target: Target::Key { mount, op, said },
         wrap_ttl: None,
         origin: json::origin(config, names::DIALECT, &wire),
     };
@@ -151,7 +151,7 @@ impl Asked<'_> {
     }
 
     /// The operation, and its name as the table has it: no later text repeats the wire's.
-    fn op(&mut self, operation: &str, wire: &WireRequest) -> Result<(&'static str, KeyOp), Fault> {
+    fn op(&mut self, operation: &str, wire: &WireRequest) -> Result<(&'static str, KeyOp, Params), Fault> {
         let row = OPERATIONS.iter().find(|(name, _, _)| *name == operation);
         let (name, required, lower) = row.ok_or_else(Fault::unknown_operation)?;
         let input: Input = json::input(wire)?;
@@ -159,7 +159,8 @@ impl Asked<'_> {
         if input.dry_run == Some(true) {
             self.flag(names::DRY_RUN, "true");
         }
-        Ok((name, lower(self, input)?))
+        let said = said(&input)?;
+        Ok((name, lower(self, input)?, said))
     }
 
     fn key_of(&self, id: Option<&String>) -> Result<KeyRef, Fault> {
@@ -539,6 +540,25 @@ fn wrapping_tail(hash: HashAlgorithm, by_aes: bool) -> String {
 
 fn of_wrapping_tail(tail: u8) -> Option<(HashAlgorithm, bool)> {
     WRAPPING_TAILS.iter().find(|(known, _, _)| *known == tail).map(|(_, hash, by_aes)| (*hash, *by_aes))
+}
+
+/// Encryption contexts, for policies and the log.
+fn said(input: &Input) -> Result<Params, Fault> {
+    let contexts = [
+        ("encryption_context", &input.encryption_context),
+        ("source_encryption_context", &input.source_encryption_context),
+        ("destination_encryption_context", &input.destination_encryption_context),
+    ];
+    let given: BTreeMap<&str, _> = contexts.iter().filter_map(|(name, of)| Some((*name, of.as_ref()?))).collect();
+    if given.values().all(|entries| entries.is_empty()) {
+        return Ok(Params::default());
+    }
+    for entries in given.values() {
+        // Its bounds come first.
+        authenticated(Some(entries))?;
+    }
+    let text = serde_json::to_vec(&given).map_err(|_| Fault::unreadable())?;
+    Params::from_json(&text).map_err(|_| Fault::validation("The encryption context is too large."))
 }
 
 /// Version and bytes of a ciphertext of transit's own form.

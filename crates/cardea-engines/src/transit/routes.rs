@@ -175,6 +175,10 @@ const USE: &[&str] = &[
     "bytes",
     "format",
     "type",
+    // Not Vault's `context`, which a key is derived from, but what other dialects authenticate and show in their own logs.
+    "encryption_context",
+    "source_encryption_context",
+    "destination_encryption_context",
 ];
 const VERSION: &[&str] = &["key_version", "valid"];
 

@@ -72,7 +72,9 @@ pub async fn resolve(active: &Active, mut from: Authenticated) -> Result<Resolve
             by_path(active, from, Method::Write, &path, params, false, Some(wish))
         }
         Target::Secret { mount, op } => shared(active, from, mount, Shared::Secret(op)).await?,
-        Target::Key { mount, op } => shared(active, from, mount, Shared::Key(op)).await?,
+        Target::Key { mount, op, said } => {
+            Resolved { params: said, ..shared(active, from, mount, Shared::Key(op)).await? }
+        }
     };
     settle_action(active, resolved).await
 }

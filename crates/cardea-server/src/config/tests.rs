@@ -308,6 +308,7 @@ fn dialects_are_spoken_only_where_configured() {
             "dialect \"aws_secrets_manager\" { account_id = \"000000000007\" regions = [\"eu-central-1\", \"us-east-1\"] mount = \"kv/apps\" }",
             r#"aws_secrets_manager {"account_id": "000000000007", "mount": "kv/apps/", "regions": "eu-central-1,us-east-1"}"#,
         ),
+        ("dialect \"aws_kms\" {}", r#"aws_kms {"account_id": "123456789012", "mount": "transit/"}"#),
     ];
     for (block, expected) in table {
         assert_eq!(bindings(block).unwrap(), expected, "{block}");

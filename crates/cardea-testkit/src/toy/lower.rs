@@ -5,7 +5,7 @@ use cardea_model::operation::VersionRef;
 use cardea_model::request::SIGNATURE_SKEW_S_MAX;
 use cardea_model::wire::WireRequest;
 use cardea_model::{
-    CanonicalPath, Cause, Credential, Error, KeyOp, KeyRef, NamespaceId, Origin, Payload, Request, SecretOp,
+    CanonicalPath, Cause, Credential, Error, KeyOp, KeyRef, NamespaceId, Origin, Params, Payload, Request, SecretOp,
     SignatureScheme, Signed, Target,
 };
 use cardea_sdk::dialect::{DialectConfig, Lowered, RenderContext};
@@ -14,7 +14,10 @@ pub(super) fn lower(config: &DialectConfig, wire: WireRequest) -> Result<Lowered
     let mount = |binding| config.bindings.get(binding).cloned().ok_or_else(|| Error::invalid("no mount is configured"));
     let path = CanonicalPath::parse_encoded(wire.path.strip_prefix(PREFIX).unwrap_or_default())?;
     let target = match wire.method.as_str() {
-        "SEAL" | "OPEN" => Target::Key { mount: mount(KEYS_BINDING)?, op: key_op(&wire, path.as_str())? },
+        "SEAL" | "OPEN" => {
+            let (mount, op) = (mount(KEYS_BINDING)?, key_op(&wire, path.as_str())?);
+            Target::Key { mount, op, said: Params::default() }
+        }
         _ => Target::Secret { mount: mount(MOUNT_BINDING)?, op: secret_op(&wire, path)? },
     };
     let credential = credential(&wire)?;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod approle; // programs that log in
+mod aws_kms; // the same keys at another door
 mod aws_secrets_manager; // the same secrets at another door
 mod aws_sts; // who signs, and with which key
 mod compile_fail; // what must not compile
