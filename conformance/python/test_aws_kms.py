@@ -5,6 +5,10 @@ Must never reach AWS: every client gets the server's address and made-up credent
 
 import base64
 import hashlib
+import json
+import os
+import subprocess
+import sys
 import uuid
 
 import hvac
@@ -469,6 +473,34 @@ def test_one_policy_at_both_doors(door, kms, name):
     refused(narrow.re_encrypt, "AccessDeniedException", CiphertextBlob=blob, DestinationKeyId=key)
     with pytest.raises(hvac.exceptions.Forbidden):
         vault.secrets.transit.decrypt_data(key, b64(blob))
+
+
+def test_the_command_line_by_the_usual_variables(server, vault, tmp_path):
+    pytest.importorskip("awscli")
+    key = vault.write_data("identity/access-key", data={"ttl": "10m"})["data"]
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_ENDPOINT_URL": server.address, "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": key["access_key_id"], "AWS_SECRET_ACCESS_KEY": key["secret_access_key"],
+    }
+    if key.get("session_token"):
+        environment["AWS_SESSION_TOKEN"] = key["session_token"]
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "awscli", "kms", *arguments, "--output", "json"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout else None
+
+    made = run("create-key", "--description", "by hand")["KeyMetadata"]
+    text = tmp_path / "text"
+    text.write_bytes(b"from a file")
+    sealed = run("encrypt", "--key-id", made["Arn"], "--plaintext", f"fileb://{text}", "--encryption-context", "a=b")
+    blob = tmp_path / "blob"
+    blob.write_bytes(base64.b64decode(sealed["CiphertextBlob"]))
+    opened = run("decrypt", "--ciphertext-blob", f"fileb://{blob}", "--encryption-context", "a=b")
+    assert base64.b64decode(opened["Plaintext"]) == b"from a file"
+    run("disable-key", "--key-id", made["KeyId"])
+    assert made["KeyId"] in [key["KeyId"] for key in run("list-keys")["Keys"]]
 
 
 def test_strangers(server):
