@@ -445,3 +445,40 @@ def test_https_and_an_owners_bindings(https_server, monkeypatch):
     assert seen["data"]["data"] == {"k": "v"}
     elsewhere = boto3.session.Session().client("secretsmanager", region_name="us-east-1")
     refused(elsewhere.list_secrets, "InvalidSignatureException")
+
+
+def test_rotation_needs_a_rotator_and_the_right_to_use_it(aws, name):
+    """No database is behind these two: the server's own tests walk the steps."""
+    secret = f"rotating/{name}"
+    value = json.dumps({"engine": "postgres", "host": "db", "port": 5432, "username": "app", "password": "x", "dbname": "app"})
+    aws.create_secret(Name=secret, SecretString=value)
+    refused(aws.rotate_secret, "InvalidRequestException", SecretId=secret)
+    function = f"arn:aws:lambda:{REGION}:123456789012:function:alternating-users:database/{name}"
+    asked = {"SecretId": secret, "RotationLambdaARN": function, "RotationRules": {"AutomaticallyAfterDays": 30}}
+    # Whoever may write secrets may not for that have any user of any database changed.
+    refused(aws.rotate_secret, "AccessDeniedException", **asked)
+
+
+def test_whoever_may_use_the_rotator_has_secrets_rotated(door, name):
+    _, aws = door(OWNER + '\npath "database/rotate/+/app" { capabilities = ["update"] }')
+    secret = f"rotating/{name}"
+    aws.create_secret(Name=secret, SecretString=json.dumps({"username": "app", "password": "x", "port": 5432}))
+    function = f"arn:aws:lambda:{REGION}:123456789012:function:alternating-users:database/{name}"
+    decided = aws.rotate_secret(
+        SecretId=secret, RotationLambdaARN=function, RotationRules={"ScheduleExpression": "rate(10 days)"}, RotateImmediately=False
+    )
+    assert "VersionId" not in decided
+    seen = aws.describe_secret(SecretId=secret)
+    assert seen["RotationEnabled"] and seen["RotationLambdaARN"] == function
+    assert seen["RotationRules"] == {"AutomaticallyAfterDays": 10}
+    assert seen["NextRotationDate"] > seen["CreatedDate"] and "LastRotatedDate" not in seen
+    token = str(uuid.uuid4())
+    for _ in range(2):
+        assert aws.rotate_secret(SecretId=secret, ClientRequestToken=token)["VersionId"] == token
+    refused(aws.rotate_secret, "InvalidRequestException", SecretId=secret)
+    assert aws.cancel_rotate_secret(SecretId=secret)["Name"] == secret
+    seen = aws.describe_secret(SecretId=secret)
+    assert not seen["RotationEnabled"] and "NextRotationDate" not in seen
+    for rules in ({"ScheduleExpression": "cron(0 8 1 * ? *)"}, {"AutomaticallyAfterDays": 1, "Duration": "2h"}):
+        refused(aws.rotate_secret, "InvalidParameterException", SecretId=secret, RotationRules=rules)
+    refused(aws.rotate_secret, "InvalidParameterException", SecretId=secret, RotationLambdaARN="arn:aws:lambda:x:1:function:mine")

@@ -56,7 +56,7 @@ impl Shown {
         match (self.rotation.run.as_ref().map(|run| run.step), self.pending) {
             (None, None) => "",
             (None, Some(_)) => {
-                "a pending version was left over by somebody else: no rotation begins until rotation-cancel removes its label"
+                "a pending version was left over, by somebody else or by a change that was given up, and may be what the source knows: no rotation begins until rotation-cancel removes its label"
             }
             (Some(RotationStep::Create), _) => "the new value is about to be made; the source has not heard of it",
             (Some(RotationStep::Set), _) => {
@@ -339,7 +339,8 @@ fn check_free(secret: &Secret, rotation: &Rotation) -> Result<(), Error> {
     }
 }
 
-/// Takes a change back, or removes a pending label that was left over.
+/// Takes a change back, or removes a pending label that was left over. Where taking back has failed, to ask again gives it
+/// up: the pending version keeps its label, since the source may have its value, and everything else stays as it is.
 ///
 /// # Errors
 /// There is neither.
@@ -353,6 +354,10 @@ pub async fn cancel(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Shown,
             rotation.due
         }
         Some(run) if run.step == RotationStep::Create => {
+            rotation.run = None;
+            scheduled(&rotation)
+        }
+        Some(run) if run.step == RotationStep::Undo && run.attempts > 0 => {
             rotation.run = None;
             scheduled(&rotation)
         }

@@ -229,6 +229,30 @@ async fn what_a_rotator_may_not_do_is_said_and_nothing_is_touched() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_taken_back_can_be_given_up() {
+    let server = server("alternating-users").await;
+    server.source().set_mode(Mode::LosingAnswers);
+    rotate(&server).await.ok();
+    server.settle().await;
+    let cancel = || server.post("secret/rotation-cancel/orders", server.root(), json!({}));
+    assert_eq!(cancel().await.ok().at("/data/state"), "undo");
+    server.source().set_mode(Mode::Down);
+    assert_eq!(cancel().await.ok().at("/data/state"), "undo", "it was not tried yet");
+    server.settle().await;
+    let given_up = cancel().await.ok();
+    assert_eq!(given_up.at("/data/state"), "idle");
+    assert!(
+        !given_up.at("/data/pending_version").is_null() && given_up.text_at("/data/explanation").contains("given up")
+    );
+    rotate(&server).await.expect(400);
+    assert_eq!(cancel().await.ok().at("/data/pending_version"), &Value::Null);
+    server.source().set_mode(Mode::Up);
+    rotate(&server).await.ok();
+    server.settle().await;
+    assert!(current_opens(&server).await);
+}
+
+#[tokio::test]
 async fn who_may_decide_who_rotates_whom() {
     let server = server("single-user").await;
     server.policy("owner", r#"path "secret/*" { capabilities = ["create", "read", "update", "delete"] }"#).await;
