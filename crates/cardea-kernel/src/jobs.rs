@@ -21,6 +21,10 @@ pub enum Job {
         /// The last lease that was seen; announcing the job anew begins from the start.
         #[serde(default)]
         cursor: Option<String>,
+        /// Where the look for tokens that were made below the prefix goes on; `None` once there are no more, or where no
+        /// tokens are made.
+        #[serde(default)]
+        tokens_after: Option<String>,
     },
     /// Revoke the tokens of a removed mount's logins and its leases, then delete everything it stored.
     RemoveMount {

@@ -171,9 +171,18 @@ async fn revoke_token(
 
 /// Marks every lease below a prefix, so that the revoker takes them; with `force` each leaves here, confirmed or not.
 async fn revoke_prefix(active: &Active, mut txn: Txn, key: &str, job: Job) -> Result<Progress, Error> {
-    let Job::RevokePrefix { namespace, prefix, force, cursor } = &job else {
+    let Job::RevokePrefix { namespace, prefix, force, cursor, tokens_after } = &job else {
         return Err(Error::internal("not the revocation of a prefix"));
     };
+    if let Some(after) = tokens_after {
+        // Logins and created tokens first: what hangs on them goes with them.
+        let wanted = |token: &tokens::Token| tokens::is_below(token, prefix);
+        let last = tokens::revoke_each(&mut txn, namespace, after, TOKENS_A_LOOK, TOKENS_A_STEP, wanted).await?;
+        let (namespace, prefix, cursor) = (namespace.clone(), prefix.clone(), cursor.clone());
+        jobs::enqueue(&mut txn, &Job::RevokePrefix { namespace, prefix, force: *force, cursor, tokens_after: last })?;
+        commit(txn).await?;
+        return Ok(Progress::More);
+    }
     let page = leases::under(&mut txn, namespace, prefix, cursor.as_deref(), LEASES_A_STEP).await?;
     let Some(last) = page.last().cloned() else {
         jobs::finish(&mut txn, key);
@@ -193,7 +202,10 @@ async fn revoke_prefix(active: &Active, mut txn: Txn, key: &str, job: Job) -> Re
         mark(&mut txn, namespace, &page, None).await?;
     }
     let (namespace, prefix) = (namespace.clone(), prefix.clone());
-    jobs::enqueue(&mut txn, &Job::RevokePrefix { namespace, prefix, force: *force, cursor: Some(last) })?;
+    jobs::enqueue(
+        &mut txn,
+        &Job::RevokePrefix { namespace, prefix, force: *force, cursor: Some(last), tokens_after: None },
+    )?;
     commit(txn).await?;
     active.wake.notify_waiters();
     Ok(Progress::More)
@@ -224,7 +236,8 @@ async fn remove_mount(active: &Arc<Active>, mut txn: Txn, key: &str, job: Job) -
         let job = if path.starts_with("auth/") {
             // Whom it vouched for, it vouches for no more; what hangs on those tokens goes with them.
             let after = tokens_after.as_deref().unwrap_or_default();
-            let last = tokens::revoke_logins(&mut txn, &namespace, &uuid, after, TOKENS_A_LOOK, TOKENS_A_STEP).await?;
+            let wanted = |token: &tokens::Token| tokens::is_of_mount(token, &uuid);
+            let last = tokens::revoke_each(&mut txn, &namespace, after, TOKENS_A_LOOK, TOKENS_A_STEP, wanted).await?;
             Job::RemoveMount { namespace, uuid, path, cursor: None, marked: last.is_none(), tokens_after: last }
         } else {
             // Another mount may serve at the same path by now: only the leases of this one are meant.

@@ -385,15 +385,28 @@ pub async fn revoke(txn: &mut Txn, namespace: &NamespaceId, id: &str, keep_child
     jobs::enqueue(txn, &jobs::Job::RevokeToken { namespace: namespace.clone(), token: id.to_owned(), keep_children })
 }
 
-/// Revokes tokens that logins by a mount made: of the next `look` tokens after the id `after`, at most `most`. Returns the last
-/// id that was looked at; `None` at the end.
-pub async fn revoke_logins(
+/// Whether a login by this mount made the token.
+#[must_use]
+pub fn is_of_mount(token: &Token, mount_uuid: &str) -> bool {
+    token.login.as_ref().is_some_and(|login| login.mount_uuid == mount_uuid)
+}
+
+/// Whether the token was made below a path (`auth/approle/`, `auth/token/create/`). One that never expires is none of
+/// those that a prefix means: it has no lease in Vault either.
+#[must_use]
+pub fn is_below(token: &Token, folder: &str) -> bool {
+    token.expires.is_some() && (token.path.starts_with(folder) || folder.strip_suffix('/') == Some(token.path.as_str()))
+}
+
+/// Revokes tokens that are `wanted`: of the next `look` tokens after the id `after`, at most `most`. Returns the last id that
+/// was looked at; `None` at the end.
+pub async fn revoke_each(
     txn: &mut Txn,
     namespace: &NamespaceId,
-    mount_uuid: &str,
     after: &str,
     look: usize,
     most: usize,
+    wanted: impl Fn(&Token) -> bool,
 ) -> Result<Option<String>, Error> {
     let prefix = format!("{}/tokens/token/", namespace.as_str());
     let start = format!("{prefix}{after}");
@@ -404,7 +417,7 @@ pub async fn revoke_logins(
         if revoked == most {
             break;
         }
-        if !token.revoked && token.login.as_ref().is_some_and(|login| login.mount_uuid == mount_uuid) {
+        if !token.revoked && wanted(&token) {
             revoke(txn, namespace, &token.id, false).await?;
             revoked += 1;
         }

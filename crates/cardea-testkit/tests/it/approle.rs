@@ -184,3 +184,27 @@ async fn a_mount_s_settings_hold_for_its_logins() {
     server.approle("r", json!({ "token_policies": "payments" })).await;
     assert!(server.login(&ids).await.status >= 400, "a secret id of the removed mount opens the new one");
 }
+
+/// What an operator does when a role's logins are no longer trusted: it must not say yes and do nothing.
+#[tokio::test]
+async fn a_revoked_prefix_takes_the_tokens_that_were_made_below_it() {
+    let server = TestServer::start().await;
+    let ids = server.approle("payments", json!({ "token_policies": "default", "token_ttl": "1h" })).await;
+    let mut tokens = Vec::new();
+    for _ in 0..20 {
+        tokens.push(server.login(&ids).await.ok().text_at("/auth/client_token"));
+    }
+    let made = server.token(&["default"]).await;
+    server.post("sys/leases/revoke-prefix/auth/approle/log", server.root(), json!({})).await.ok();
+    server.settle().await;
+    server.get("auth/token/lookup-self", &tokens[0]).await.ok();
+    server.post("sys/leases/revoke-prefix/auth/approle/login", server.root(), json!({})).await.ok();
+    server.settle().await;
+    for token in &tokens {
+        assert_eq!(server.get("auth/token/lookup-self", token).await.status, 403);
+    }
+    server.get("auth/token/lookup-self", &made).await.ok();
+    server.post("sys/leases/revoke-prefix/auth/token", server.root(), json!({})).await.ok();
+    server.settle().await;
+    server.get("auth/token/lookup-self", server.root()).await.ok();
+}

@@ -7,7 +7,7 @@ use crate::jobs::{self, Job};
 use crate::leases::{self, LeaseState};
 use crate::metrics::Metrics;
 use crate::system::upgrade;
-use crate::{revoker, surroundings, ttl};
+use crate::{revoker, surroundings, tokens, ttl};
 use async_trait::async_trait;
 use cardea_model::{Action, Body, Error, LeaseFacts, NamespaceId, Params, Timestamp, TtlSeconds, loose};
 use cardea_sdk::external::External;
@@ -147,6 +147,11 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
     ]
 }
 
+/// Tokens revoked in the commit of the request that asked for a prefix: each costs a read, two writes and a job.
+const TOKENS_AT_ONCE: usize = 8;
+/// Tokens looked at for that.
+const TOKENS_LOOKED_AT_ONCE: usize = 64;
+
 #[derive(Serialize)]
 struct LookupAnswer {
     id: String,
@@ -201,10 +206,18 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             // An id is a prefix of itself; a path is one only up to a slash.
             let exact = leases::find(cx.state.kernel_side(), &namespace, prefix).await?.is_some();
             let prefix = if exact { prefix.clone() } else { folder(prefix) };
-            jobs::enqueue(
-                cx.state.kernel_side(),
-                &Job::RevokePrefix { namespace, prefix: prefix.clone(), force: *force, cursor: None },
-            )?;
+            let tokens_after = match prefix.starts_with("auth/") {
+                false => None,
+                // The first of them in this commit, the rest by the job.
+                true => {
+                    let wanted = |token: &tokens::Token| tokens::is_below(token, &prefix);
+                    let txn = cx.state.kernel_side();
+                    tokens::revoke_each(txn, &namespace, "", TOKENS_LOOKED_AT_ONCE, TOKENS_AT_ONCE, wanted).await?
+                }
+            };
+            let job =
+                Job::RevokePrefix { namespace, prefix: prefix.clone(), force: *force, cursor: None, tokens_after };
+            jobs::enqueue(cx.state.kernel_side(), &job)?;
             if *sync {
                 let effect = Effect::of("revoke-prefix", &PrefixEffect { prefix, force: *force })?;
                 return Ok(Outcome::External(Plan { effect, lease: None, recovery: Recovery::Undo }));
