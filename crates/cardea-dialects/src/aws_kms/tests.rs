@@ -326,6 +326,19 @@ fn nothing_of_a_dry_run_is_shown() {
 }
 
 #[test]
+fn what_changes_something_is_never_dry() {
+    for (operation, body, is_dry) in [
+        ("Encrypt", json!({ "KeyId": ID, "Plaintext": "eA==", "DryRun": true }), true),
+        ("Encrypt", json!({ "KeyId": ID, "Plaintext": "eA==", "DryRun": false }), false),
+        ("CreateKey", json!({ "DryRun": true }), false),
+        ("RotateKeyOnDemand", json!({ "KeyId": ID, "DryRun": true }), false),
+        ("ScheduleKeyDeletion", json!({ "KeyId": ID, "DryRun": true }), false),
+    ] {
+        assert_eq!(op(operation, &body).1.flags.contains_key(names::DRY_RUN), is_dry, "{operation}");
+    }
+}
+
+#[test]
 fn what_does_not_verify_is_an_error() {
     for (operation, kind) in [("Verify", "KMSInvalidSignatureException"), ("VerifyMac", "KMSInvalidMacException")] {
         let answer = |valid| KeyAnswer::Verified { used: used(KeyAlgorithm::EcP256), valid };

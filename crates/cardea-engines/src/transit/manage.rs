@@ -1,7 +1,9 @@
 //! The life of a key: made, rotated, configured, trimmed and deleted. Import, export and backups stand in `transfer`. A
 //! pointer and the material that it points to change in one transaction; nothing here may leave a version without either.
 
-use crate::transit::model::{CONFIG_NAME, Config, ImportRecord, KeyName, KeyRecord, Material, Purge, PurgeRange, Uses};
+use crate::transit::model::{
+    CONFIG_NAME, Config, Doomed, ImportRecord, KeyName, KeyRecord, Material, Purge, PurgeRange, Uses,
+};
 use crate::transit::names;
 use crate::transit::ops;
 use cardea_crypto::keys::KeyMaterial;
@@ -22,6 +24,8 @@ pub const VERSIONS_MAX: usize = 1000;
 pub const REMOVED_MAX: usize = 24;
 /// Material that a later change removes from a purge.
 const PURGED_MAX: u64 = 8;
+/// Versions of a key whose time has come that one request removes beside what it does itself.
+const BURIED_MAX: usize = 4;
 /// Shortest period of automatic rotation in seconds, as Vault documents it.
 pub const AUTO_ROTATE_S_MIN: u64 = 3600;
 /// Longest text of a dialect's attribute in bytes: AWS's largest key policy.
@@ -352,10 +356,17 @@ fn check_texts(key: &Key) -> Result<(), Error> {
 /// Not found; a key that does not wait for its deletion has none to cancel.
 pub async fn schedule_deletion(cx: &mut Context<'_>, name: &str, at: Option<Timestamp>) -> Result<KeyRecord, Error> {
     let mut key = changing(cx, name).await?;
+    sweep(cx).await?;
     key.state = match (at, key.state) {
         (Some(_), KeyState::PendingDeletion(_)) => return Err(KeyFault::PendingDeletion.error()),
-        (Some(at), _) => KeyState::PendingDeletion(at),
-        (None, KeyState::PendingDeletion(_)) => KeyState::Disabled,
+        (Some(at), _) => {
+            cx.state.put(&Doomed::name(at, &key.id), &Doomed { name: key.name.clone() })?;
+            KeyState::PendingDeletion(at)
+        }
+        (None, KeyState::PendingDeletion(at)) => {
+            cx.state.delete::<Doomed>(&Doomed::name(at, &key.id));
+            KeyState::Disabled
+        }
         (None, _) => return Err(KeyFault::NotPendingDeletion.error()),
     };
     store(cx, key)
@@ -398,12 +409,38 @@ pub async fn delete(cx: &mut Context<'_>, name: &str) -> Result<(), Error> {
 /// # Errors
 /// Only the store's.
 pub async fn remove(cx: &mut Context<'_>, key: Key) -> Result<(), Error> {
+    sweep(cx).await?;
+    erase(cx, &key, REMOVED_MAX)
+}
+
+/// The records of a key, and at most so many versions of its material now.
+fn erase(cx: &mut Context<'_>, key: &Key, most: usize) -> Result<(), Error> {
     cx.state.delete::<KeyRecord>(&key.name);
     cx.state.delete::<KeyName>(&key.id);
     cx.state.delete::<ImportRecord>(&key.id);
-    sweep(cx).await?;
+    if let KeyState::PendingDeletion(at) = key.state {
+        cx.state.delete::<Doomed>(&Doomed::name(at, &key.id));
+    }
     let numbers: Vec<u64> = key.versions.iter().map(|version| version.number).collect();
-    remove_material(cx, &key.id, &numbers)
+    remove_some(cx, &key.id, &numbers, most)
+}
+
+/// Removes one key whose scheduled deletion has come.
+async fn bury(cx: &mut Context<'_>) -> Result<(), Error> {
+    let names = cx.state.names::<Doomed>("", None, 1).await?;
+    let Some(first) = names.first() else { return Ok(()) };
+    if Doomed::time(first).is_none_or(|at| at > cx.now) {
+        return Ok(());
+    }
+    if let Some(doomed) = cx.state.get::<Doomed>(first).await?
+        && let Some(record) = cx.state.get::<KeyRecord>(&doomed.name).await?
+        && let KeyState::PendingDeletion(at) = record.0.state
+        && Doomed::name(at, &record.0.id) == *first
+    {
+        return erase(cx, &record.0, BURIED_MAX);
+    }
+    cx.state.delete::<Doomed>(first);
+    Ok(())
 }
 
 /// Forgets all versions below one, for good.
@@ -440,7 +477,11 @@ pub async fn trim(cx: &mut Context<'_>, name: &str, min_available: i64) -> Resul
 /// Removes some material now and leaves a purge for the rest. `numbers` ascend, and every number between the first and the
 /// last is free to go.
 pub fn remove_material(cx: &mut Context<'_>, key_id: &str, numbers: &[u64]) -> Result<(), Error> {
-    let (now, later) = numbers.split_at(REMOVED_MAX.min(numbers.len()));
+    remove_some(cx, key_id, numbers, REMOVED_MAX)
+}
+
+fn remove_some(cx: &mut Context<'_>, key_id: &str, numbers: &[u64], most: usize) -> Result<(), Error> {
+    let (now, later) = numbers.split_at(most.min(numbers.len()));
     for number in now {
         remove_one(cx, key_id, *number);
     }
@@ -459,8 +500,9 @@ fn remove_one(cx: &mut Context<'_>, key_id: &str, number: u64) {
     cx.state.delete::<Uses>(&name);
 }
 
-/// Removes some material that an earlier change left behind.
+/// Removes some material that an earlier change left behind, and a key whose time has come.
 async fn sweep(cx: &mut Context<'_>) -> Result<(), Error> {
+    bury(cx).await?;
     let names = cx.state.names::<Purge>("", None, 1).await?;
     let Some(name) = names.first() else { return Ok(()) };
     let range = PurgeRange::parse(name).ok_or_else(|| Error::internal("the name of a purge does not parse"))?;

@@ -6,7 +6,8 @@
 //! - Material leaves only by `export` and `backup`, and only if the key's owner allowed it, which cannot be taken back.
 //! - A key's pointer and the material of its versions change in one transaction. What is trimmed or deleted is out of
 //!   reach at once; the rest of its material is removed by later changes, some at a time.
-//! - A key whose scheduled deletion has come is not there any more; its records go with the next key of that name.
+//! - A key whose scheduled deletion has come is not there any more; its records and its material are removed by later changes
+//!   in the mount, one key at a time.
 //! - A version number is never used again within one key id; a key that is deleted and made again has a new id.
 //! - An AEAD version with random nonces seals at most 2^32 messages: uses are reserved in blocks (`counter.rs`), and a key
 //!   whose newest version has none left rotates by itself. Convergent keys draw no nonces and are not counted.

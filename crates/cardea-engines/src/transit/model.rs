@@ -10,6 +10,7 @@
 //! | `key-uses` | `<key id>/<version, 20 digits>` | [`Uses`]: blocks of uses that processes have reserved |
 //! | `key-import` | id of a key | [`ImportRecord`]: the wrapping key that its material is awaited under |
 //! | `key-purge` | `<key id>/<from, 20 digits>-<to, 20 digits>` | [`Purge`]: material that nothing points at any more |
+//! | `key-doomed` | `<when, 20 digits of ms>-<key id>` | [`Doomed`]: a key whose deletion is scheduled |
 //! | `config` | `keys` | [`Config`]: settings of the mount |
 
 use base64::Engine as _;
@@ -49,6 +50,28 @@ pub struct AliasRecord {
 }
 
 json_record!(AliasRecord, "key-alias", 1, cached);
+
+/// The name of a key whose deletion is scheduled, under the time when it comes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Doomed {
+    pub name: String,
+}
+
+json_record!(Doomed, "key-doomed", 1);
+
+impl Doomed {
+    /// The record's name: those that come first sort first.
+    #[must_use]
+    pub fn name(at: Timestamp, key_id: &str) -> String {
+        format!("{:020}-{key_id}", at.0)
+    }
+
+    /// The time in a record's name.
+    #[must_use]
+    pub fn time(name: &str) -> Option<Timestamp> {
+        name.split_once('-')?.0.parse().ok().map(Timestamp)
+    }
+}
 
 /// How many uses of one version processes have reserved, and the newest reservations.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -333,7 +333,7 @@ async fn aliases(cx: &mut Context<'_>, after: Option<&str>, limit: usize) -> Res
     let mut aliases = Vec::with_capacity(names.len());
     for alias in names {
         let Some(found) = cx.state.peek::<AliasRecord>(&alias).await? else { continue };
-        let key = cx.state.peek::<KeyRecord>(&found.name).await?;
+        let key = cx.state.peek::<KeyRecord>(&found.name).await?.filter(|key| !ops::is_past(&key.0, cx.now));
         let id = key.map(|key| key.0.id.clone()).unwrap_or_default();
         aliases.push((alias, id, found.name.clone()));
     }

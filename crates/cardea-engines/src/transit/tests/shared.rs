@@ -1,6 +1,7 @@
 //! Operations as other dialects ask for them: the same keys, the same code, the path of the equal route.
 
 use super::harness::Bench;
+use crate::transit::model::{Doomed, KeyRecord, Material};
 use cardea_crypto::keys::{self, KeyMaterial};
 use cardea_model::key::{
     HashAlgorithm, ImportedMaterial, KeyAlgorithm, KeyChange, KeyFault, KeySettings, KeyState, KeyUsage, NewKey,
@@ -406,4 +407,29 @@ async fn what_a_bearer_takes_a_ciphertext_for_is_checked() {
     bench.ok("keys/r", json!({ "type": "rsa-2048" })).await;
     let only = KeyOp::Rotate { key: named("r"), symmetric_only: true };
     assert_eq!(fault(bench.shared(only).await), Some(KeyFault::Usage));
+}
+
+#[tokio::test]
+async fn a_key_whose_time_has_come_leaves_nothing_behind() {
+    let bench = Bench::new();
+    let (one, two) = (create(&bench, KeyAlgorithm::Aes256Gcm).await, create(&bench, KeyAlgorithm::Aes256Gcm).await);
+    for _ in 0..20 {
+        bench.ok(&format!("keys/{}/rotate", one.name), json!({})).await;
+    }
+    let schedule = |key: &str, days: u64| KeyOp::ScheduleDeletion { key: named(key), window_s: days * 86_400 };
+    bench.shared(schedule(&one.name, 7)).await.unwrap();
+    bench.shared(schedule(&two.name, 8)).await.unwrap();
+    bench.shared(KeyOp::CancelDeletion { key: named(&two.name) }).await.unwrap();
+    assert_eq!(bench.stored::<Doomed>().await.len(), 1, "what is cancelled is not doomed");
+    bench.advance_s(7 * 86_400 - 1);
+    bench.ok("keys/early", json!({})).await;
+    assert_eq!(bench.stored::<KeyRecord>().await.len(), 3);
+    bench.advance_s(1);
+    for n in 0..5 {
+        bench.ok(&format!("keys/late{n}"), json!({})).await;
+    }
+    assert!(!bench.stored::<KeyRecord>().await.contains(&one.name));
+    assert!(!bench.stored::<Material>().await.iter().any(|name| name.starts_with(&one.id)));
+    assert!(bench.stored::<Material>().await.iter().any(|name| name.starts_with(&two.id)));
+    assert!(bench.stored::<Doomed>().await.is_empty());
 }
