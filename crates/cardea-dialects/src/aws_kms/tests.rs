@@ -1,5 +1,7 @@
 //! What no client of AWS's sends: broken constraints, foreign ARNs, garbled markers and ciphertexts. Contexts have one form.
 
+mod transcript;
+
 use super::context::authenticated;
 use super::{AwsKms, errors, names, spellings};
 use crate::aws::json::{self, Fault};
@@ -283,10 +285,8 @@ fn errors_come_from_one_table() {
     assert_eq!(response.body.expose(), br#"{"__type":"InvalidCiphertextException"}"#);
 }
 
-fn render(operation: &str, flags: &[(&str, &str)], answer: KeyAnswer) -> (u16, Value) {
-    let flags = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let context = RenderContext { head: false, asked: operation.to_owned(), flags };
-    let answer = Answer {
+fn answered(answer: KeyAnswer) -> Answer {
+    Answer {
         caller_known: true,
         request_id: RequestId("r".to_owned()),
         envelope: Envelope::Standard,
@@ -298,8 +298,13 @@ fn render(operation: &str, flags: &[(&str, &str)], answer: KeyAnswer) -> (u16, V
         warnings: Vec::new(),
         mount_kind: String::new(),
         mount_class: MountClass::Secret,
-    };
-    let response = AwsKms.render(&DialectConfig::default(), &context, Ok(answer));
+    }
+}
+
+fn render(operation: &str, flags: &[(&str, &str)], answer: KeyAnswer) -> (u16, Value) {
+    let flags = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let context = RenderContext { head: false, asked: operation.to_owned(), flags };
+    let response = AwsKms.render(&DialectConfig::default(), &context, Ok(answered(answer)));
     (response.status, serde_json::from_slice(response.body.expose()).unwrap())
 }
 
