@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from datetime import timezone
 
 import hvac
 import pytest
@@ -479,6 +480,10 @@ def test_whoever_may_use_the_rotator_has_secrets_rotated(door, name):
     assert aws.cancel_rotate_secret(SecretId=secret)["Name"] == secret
     seen = aws.describe_secret(SecretId=secret)
     assert not seen["RotationEnabled"] and "NextRotationDate" not in seen
-    for rules in ({"ScheduleExpression": "cron(0 8 1 * ? *)"}, {"AutomaticallyAfterDays": 1, "Duration": "2h"}):
+    timed = {"ScheduleExpression": "cron(0 8 1 * ? *)", "Duration": "2h"}
+    aws.rotate_secret(SecretId=secret, RotationRules=timed, RotateImmediately=False)
+    seen = aws.describe_secret(SecretId=secret)
+    assert seen["RotationRules"] == timed and seen["NextRotationDate"].astimezone(timezone.utc).hour == 8
+    for rules in ({"ScheduleExpression": "cron(5 8 1 * ? *)"}, {"AutomaticallyAfterDays": 1, "Duration": "25h"}):
         refused(aws.rotate_secret, "InvalidParameterException", SecretId=secret, RotationRules=rules)
     refused(aws.rotate_secret, "InvalidParameterException", SecretId=secret, RotationLambdaARN="arn:aws:lambda:x:1:function:mine")

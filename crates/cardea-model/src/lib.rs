@@ -14,6 +14,7 @@ pub mod params; // the parameters of a request, and how an operation reads them
 pub mod loose; // spellings that clients use for durations, lists, flags and numbers
 pub mod operation; // everything the system can be asked, independent of a wire
 pub mod secret; // the stored secret and its versions
+pub mod cron; // times at which something may begin
 pub mod rotation; // how a secret's credential is changed at its source
 pub mod key; // keys, and what they can be asked
 pub mod request; // a request after lowering

@@ -135,6 +135,15 @@ pub struct NewSecret {
     pub tags: BTreeMap<String, String>,
 }
 
+/// When a secret rotates.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RotationSchedule {
+    /// Seconds from one rotation to the next.
+    Every(u64),
+    /// See [`crate::cron::Cron`].
+    Cron(String),
+}
+
 /// A rotation that is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RotateWish {
@@ -142,8 +151,10 @@ pub struct RotateWish {
     pub token: String,
     /// A rotator and a strategy; `None` takes those that were decided before.
     pub rotator: Option<(String, RotationStrategy)>,
-    /// Seconds from one rotation to the next; `None` leaves the schedule as it is.
-    pub every_s: Option<u64>,
+    /// `None` leaves the schedule as it is.
+    pub schedule: Option<RotationSchedule>,
+    /// Seconds in which a rotation may begin; goes with a schedule.
+    pub window_s: Option<u64>,
     /// Whether a change begins now.
     pub begin: bool,
 }

@@ -1,8 +1,9 @@
 //! The rotation of a secret (DESIGN section 8): what its owner decided, and how far a change has come. Values only; it must
 //! never hold a credential: those are versions of the secret.
 
+use crate::cron::Cron;
 use crate::error::Error;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, TtlSeconds};
 use serde::{Deserialize, Serialize};
 
 /// What is added to a user's name for the second of two alternating users.
@@ -18,8 +19,14 @@ pub struct RotationSettings {
     /// The one user whose password is rotated. A secret that comes to name another one is not rotated.
     pub username: String,
     pub strategy: RotationStrategy,
-    /// Seconds from one rotation to the next; `None` rotates on demand alone.
+    /// Seconds from one rotation to the next. Without it and `cron`, it rotates on demand alone.
     pub every_s: Option<u64>,
+    /// Times at which a rotation may begin; see [`Cron`]. Never beside `every_s`.
+    #[serde(default)]
+    pub cron: Option<String>,
+    /// Seconds from such a time in which it may begin; what was missed waits for the next time. `None` is without end.
+    #[serde(default)]
+    pub window_s: Option<u64>,
 }
 
 impl RotationSettings {
@@ -28,6 +35,15 @@ impl RotationSettings {
     pub fn rotator_parts(&self) -> Option<(&str, &str)> {
         let (mount, name) = self.rotator.rsplit_once('/')?;
         (!mount.is_empty() && !name.is_empty()).then_some((mount, name))
+    }
+
+    /// When the schedule wants the next one to begin.
+    #[must_use]
+    pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+        match (&self.cron, self.every_s) {
+            (Some(cron), _) => Cron::parse(cron).ok()?.next_after(now),
+            (None, every_s) => every_s.map(|seconds| now.plus(TtlSeconds(seconds))),
+        }
     }
 
     /// The name by which policies know the use of a rotator for one user.

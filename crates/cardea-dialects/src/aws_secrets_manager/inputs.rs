@@ -3,6 +3,8 @@
 
 use crate::aws::json::{Checks, Fault};
 use cardea_model::SecretText;
+use cardea_model::cron::Cron;
+use cardea_model::operation::RotationSchedule;
 use serde::Deserialize;
 
 const ID_CHARS_MAX: usize = 2048;
@@ -387,27 +389,32 @@ const RATE_HOURS_MIN: u64 = 4;
 const RATE_DAYS_MAX: u64 = 999;
 
 impl RotationRules {
-    /// Seconds from one rotation to the next, if the rules say so.
+    /// When it rotates, if the rules say so, and for how many seconds from then on it may begin.
     ///
     /// # Errors
-    /// What cannot be honoured is refused: windows, and times of the day.
-    pub(super) fn every_s(&self) -> Result<Option<u64>, Fault> {
+    /// What AWS refuses as well.
+    pub(super) fn schedule(&self) -> Result<(Option<RotationSchedule>, Option<u64>), Fault> {
         let refused = |words: &str| Err(Fault::new("InvalidParameterException", words));
-        if self.duration.is_some() {
-            return refused("A rotation window (Duration) isn't available here.");
-        }
-        match (self.automatically_after_days, &self.schedule_expression) {
-            (Some(_), Some(_)) => refused("You can't specify both AutomaticallyAfterDays and ScheduleExpression."),
-            (Some(days), None) => Ok(Some(days.unsigned_abs() * 86_400)),
-            (None, Some(expression)) if expression.starts_with("cron(") => {
-                refused("A cron expression isn't available here. Use rate() or AutomaticallyAfterDays.")
+        let schedule = match (self.automatically_after_days, &self.schedule_expression) {
+            (Some(_), Some(_)) => {
+                return refused("You can't specify both AutomaticallyAfterDays and ScheduleExpression.");
             }
-            (None, Some(expression)) => match rate_s(expression) {
-                Some(seconds) => Ok(Some(seconds)),
-                None => refused("The ScheduleExpression isn't valid: rate(4 hours) to rate(999 days)."),
+            (Some(days), None) => Some(RotationSchedule::Every(days.unsigned_abs() * 86_400)),
+            (None, Some(expression)) => match (rate_s(expression), Cron::parse(expression)) {
+                (Some(seconds), _) => Some(RotationSchedule::Every(seconds)),
+                (None, Ok(_)) => Some(RotationSchedule::Cron(expression.clone())),
+                (None, Err(_)) => return refused("The ScheduleExpression isn't a valid cron() or rate() expression."),
             },
-            (None, None) => Ok(None),
-        }
+            (None, None) => None,
+        };
+        let window_s = match self.duration.as_deref() {
+            None => None,
+            Some(text) => match text.strip_suffix('h').and_then(|hours| hours.parse::<u64>().ok()) {
+                Some(hours @ 1..=24) if schedule.is_some() => Some(hours * 3_600),
+                _ => return refused("The Duration must be 1h to 24h, and needs a schedule."),
+            },
+        };
+        Ok((schedule, window_s))
     }
 }
 

@@ -230,10 +230,12 @@ impl Asked<'_> {
             Fault::new(INVALID_PARAMETER, words)
         })?;
         let rotator = input.rotation_lambda_arn.filter(|arn| !arn.is_empty());
+        let (schedule, window_s) = input.rotation_rules.map_or(Ok((None, None)), |rules| rules.schedule())?;
         let wish = RotateWish {
             token,
             rotator: rotator.as_deref().map(names::of_rotator).transpose()?,
-            every_s: input.rotation_rules.map_or(Ok(None), |rules| rules.every_s())?,
+            schedule,
+            window_s,
             begin: input.rotate_immediately.unwrap_or(true),
         };
         if wish.begin {

@@ -6,7 +6,7 @@ use super::errors;
 use super::names;
 use super::paging;
 use crate::aws::json::{self, MessageMember};
-use cardea_model::rotation::Rotation;
+use cardea_model::rotation::{Rotation, RotationSettings};
 use cardea_model::secret::{
     ContentForm, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretPage, SecretReport, Version,
     VersionState, short_id,
@@ -153,21 +153,26 @@ struct RulesForm {
     automatically_after_days: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule_expression: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<String>,
 }
 
 impl RulesForm {
-    /// A schedule of whole hours; others have no form at this door.
-    fn of(every_s: u64) -> Option<Self> {
-        match every_s {
-            whole if whole.is_multiple_of(86_400) && whole <= 1000 * 86_400 => {
-                Some(Self { automatically_after_days: Some(whole / 86_400), schedule_expression: None })
+    /// A schedule of whole hours, or of times; others have no form at this door.
+    fn of(settings: &RotationSettings) -> Option<Self> {
+        let window_s = settings.window_s.filter(|seconds| seconds.is_multiple_of(3_600));
+        let duration = window_s.map(|seconds| format!("{}h", seconds / 3_600));
+        let (days, expression) = match (&settings.cron, settings.every_s) {
+            (Some(cron), _) => (None, Some(cron.clone())),
+            (None, Some(whole)) if whole.is_multiple_of(86_400) && whole <= 1000 * 86_400 => {
+                (Some(whole / 86_400), None)
             }
-            whole if whole.is_multiple_of(3_600) => Some(Self {
-                automatically_after_days: None,
-                schedule_expression: Some(format!("rate({} hours)", whole / 3_600)),
-            }),
-            _ => None,
-        }
+            (None, Some(whole)) if whole.is_multiple_of(3_600) => {
+                (None, Some(format!("rate({} hours)", whole / 3_600)))
+            }
+            (None, _) => return None,
+        };
+        Some(Self { automatically_after_days: days, schedule_expression: expression, duration })
     }
 }
 
@@ -393,7 +398,7 @@ impl Place<'_> {
         RotationForm {
             rotation_enabled: !rotation.paused,
             rotation_lambda_arn: names::rotator_arn(self.config, self.flag(names::REGION), &rotation.settings),
-            rotation_rules: rotation.settings.every_s.and_then(RulesForm::of),
+            rotation_rules: RulesForm::of(&rotation.settings),
             last_rotated_date: rotation.last_rotated.map(Epoch),
             next_rotation_date: rotation.next.filter(|_| !rotation.paused).map(Epoch),
         }

@@ -5,7 +5,8 @@
 use crate::kv::model::{Pointer, RotationDue, RotationRecord, StoredPayload};
 use crate::kv::ops::{self, Draft};
 use crate::kv::{Kv, tree};
-use cardea_model::operation::RotateWish;
+use cardea_model::cron::Cron;
+use cardea_model::operation::{RotateWish, RotationSchedule};
 use cardea_model::rotation::{
     CLONE_SUFFIX, ROTATED_USER_BYTES_MAX, Rotation, RotationFailure, RotationFailureClass, RotationRun,
     RotationSettings, RotationStep, RotationStrategy,
@@ -20,6 +21,10 @@ use cardea_storage::view::View;
 const EVERY_S_MIN: u64 = 60;
 /// Longest schedule, in seconds: ten years. What never shall rotate has no schedule.
 const EVERY_S_MAX: u64 = 10 * 366 * 86_400;
+/// Shortest window, in seconds: background work looks often, and may be held up.
+const WINDOW_S_MIN: u64 = 60;
+/// Longest window, in seconds: a day, after which another time may have come.
+const WINDOW_S_MAX: u64 = 86_400;
 /// First pause before a failed step is tried again, in milliseconds; doubles each time.
 const RETRY_FIRST_MS: u64 = 1_000;
 /// Longest pause between tries, in milliseconds.
@@ -38,7 +43,9 @@ pub struct Change {
     pub username: Option<String>,
     pub strategy: Option<RotationStrategy>,
     /// `Some(None)` rotates on demand alone.
-    pub every_s: Option<Option<u64>>,
+    pub schedule: Option<Option<RotationSchedule>>,
+    /// Seconds; `Some(None)` is without end.
+    pub window_s: Option<Option<u64>>,
     pub paused: Option<bool>,
 }
 
@@ -151,6 +158,8 @@ pub async fn configure(cx: &mut Context<'_>, path: &CanonicalPath, change: &Chan
                     username: change.username.clone().ok_or_else(|| missing("username"))?,
                     strategy: change.strategy.ok_or_else(|| missing("strategy"))?,
                     every_s: None,
+                    cron: None,
+                    window_s: None,
                 },
                 paused: false,
                 run: None,
@@ -170,7 +179,14 @@ pub async fn configure(cx: &mut Context<'_>, path: &CanonicalPath, change: &Chan
         settings.username.clone_from(username);
     }
     settings.strategy = change.strategy.unwrap_or(settings.strategy);
-    settings.every_s = change.every_s.unwrap_or(settings.every_s);
+    if let Some(schedule) = &change.schedule {
+        (settings.every_s, settings.cron) = match schedule {
+            None => (None, None),
+            Some(RotationSchedule::Every(seconds)) => (Some(*seconds), None),
+            Some(RotationSchedule::Cron(text)) => (None, Some(text.clone())),
+        };
+    }
+    settings.window_s = change.window_s.unwrap_or(settings.window_s);
     check(settings)?;
     let name = settings.policy_name()?;
     CanonicalPath::parse(&name)?;
@@ -182,8 +198,11 @@ pub async fn configure(cx: &mut Context<'_>, path: &CanonicalPath, change: &Chan
     if rotation.run.is_some() && !same_source {
         return Err(Error::invalid("a change is on its way: finish or cancel it before its source is another one"));
     }
-    if change.every_s.is_some() {
-        rotation.next = rotation.settings.every_s.map(|seconds| cx.now.plus(TtlSeconds(seconds)));
+    if change.schedule.is_some() {
+        rotation.next = rotation.settings.next_after(cx.now);
+        if rotation.settings.cron.is_some() && rotation.next.is_none() {
+            return Err(Error::invalid("the schedule has no time at all"));
+        }
     }
     rotation.paused = change.paused.unwrap_or(rotation.paused);
     let due = if rotation.run.is_some() { rotation.due } else { scheduled(&rotation) };
@@ -201,6 +220,15 @@ fn check(settings: &RotationSettings) -> Result<(), Error> {
         let words =
             format!("field `username` is empty, unprintable, has a slash or is over {ROTATED_USER_BYTES_MAX} bytes");
         return Err(Error::invalid(words));
+    }
+    if let Some(text) = &settings.cron {
+        Cron::parse(text)?;
+    }
+    match settings.window_s {
+        Some(window_s) if !(WINDOW_S_MIN..=WINDOW_S_MAX).contains(&window_s) => {
+            return Err(Error::invalid(format!("field `window` is not from {WINDOW_S_MIN} s to {WINDOW_S_MAX} s")));
+        }
+        _ => {}
     }
     match settings.every_s {
         Some(seconds) if !(EVERY_S_MIN..=EVERY_S_MAX).contains(&seconds) => {
@@ -248,7 +276,7 @@ pub async fn ask(cx: &mut Context<'_>, path: &CanonicalPath, wish: &RotateWish) 
     if secret.versions.iter().any(|version| version.id == wish.token) {
         return Err(SecretFault::TokenTaken.into());
     }
-    if wish.rotator.is_some() || wish.every_s.is_some() || before.is_none() {
+    if wish.rotator.is_some() || wish.schedule.is_some() || wish.window_s.is_some() || before.is_none() {
         // Whoever may begin a rotation may not for that decide how it is done.
         let name = format!("{}rotation/{path}", cx.mount.path);
         if !cx.rights.allows(Action::Update, &name) {
@@ -265,7 +293,9 @@ pub async fn ask(cx: &mut Context<'_>, path: &CanonicalPath, wish: &RotateWish) 
             rotator: wish.rotator.as_ref().map(|(rotator, _)| rotator.clone()),
             username,
             strategy: wish.rotator.as_ref().map(|(_, strategy)| *strategy),
-            every_s: wish.every_s.map(Some),
+            schedule: wish.schedule.clone().map(Some),
+            // A schedule without a window has none, whatever was before.
+            window_s: wish.schedule.as_ref().map(|_| wish.window_s),
             paused: Some(false),
         };
         configure(cx, path, &change).await?;
@@ -464,6 +494,16 @@ impl Rotates for Kv {
                 keep(cx, name, rotation, due)?;
                 return Ok(None);
             }
+            // A time that was missed is no time to begin: the next one is.
+            let missed = rotation.settings.window_s.zip(due).is_some_and(|(s, at)| at.plus(TtlSeconds(s)) <= cx.now);
+            if missed {
+                rotation.next = rotation.settings.next_after(cx.now);
+                let words = "the window of the schedule was missed: it waits for the next one";
+                rotation.last_failure = Some(failure(RotationFailureClass::RotatorRefused, words, cx.now));
+                let due = scheduled(&rotation);
+                keep(cx, name, rotation, due)?;
+                return Ok(None);
+            }
             let due = match check_free(&secret, &rotation) {
                 Ok(()) => {
                     rotation.run = Some(new_run(ops::new_id(cx), RotationStep::Create, secret.current, 0, cx.now));
@@ -568,7 +608,7 @@ impl Rotates for Kv {
                 rotation.run = None;
                 rotation.last_rotated = Some(now);
                 rotation.last_failure = None;
-                rotation.next = rotation.settings.every_s.map(|seconds| now.plus(TtlSeconds(seconds)));
+                rotation.next = rotation.settings.next_after(now);
                 scheduled(&rotation)
             }
             RotationStep::Undo => {
@@ -577,7 +617,7 @@ impl Rotates for Kv {
                     store_secret(cx, secret)?;
                 }
                 rotation.run = None;
-                rotation.next = rotation.settings.every_s.map(|seconds| now.plus(TtlSeconds(seconds)));
+                rotation.next = rotation.settings.next_after(now);
                 scheduled(&rotation)
             }
         };

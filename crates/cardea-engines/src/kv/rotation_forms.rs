@@ -4,6 +4,7 @@
 use crate::kv::rotation::{Change, Shown};
 use crate::kv::routes::Op;
 use cardea_model::loose::{self, Flag};
+use cardea_model::operation::RotationSchedule;
 use cardea_model::params::Params;
 use cardea_model::rotation::RotationStrategy;
 use cardea_model::{CanonicalPath, Error};
@@ -16,6 +17,8 @@ pub const ROTATION_FIELDS: &[&str] = &[
     "username",
     "strategy",
     "every",
+    "schedule",
+    "window",
     "paused",
     "state",
     "token",
@@ -63,15 +66,28 @@ pub struct ConfigureInput {
     #[serde(default)]
     every: Option<loose::Duration>,
     #[serde(default)]
+    schedule: Option<String>,
+    #[serde(default)]
+    window: Option<loose::Duration>,
+    #[serde(default)]
     paused: Option<Flag>,
 }
 
 pub fn configure(input: ConfigureInput) -> Result<Op, Error> {
+    let text = input.schedule.filter(|text| !text.is_empty()).map(RotationSchedule::Cron);
+    let span = input.every.and_then(loose::Duration::none_if_zero).map(|span| RotationSchedule::Every(span.0));
+    let schedule = match (input.every.is_some(), text, span) {
+        (_, Some(_), Some(_)) => return Err(Error::invalid("fields `every` and `schedule` exclude each other")),
+        (_, Some(schedule), None) | (_, None, Some(schedule)) => Some(Some(schedule)),
+        (true, None, None) => Some(None),
+        (false, None, None) => None,
+    };
     let change = Change {
         rotator: input.rotator.map(|rotator| rotator.trim_matches('/').to_owned()),
         username: input.username,
         strategy: input.strategy.as_deref().map(RotationStrategy::parse).transpose()?,
-        every_s: input.every.map(|span| span.none_if_zero().map(|seconds| seconds.0)),
+        schedule,
+        window_s: input.window.map(|span| span.none_if_zero().map(|seconds| seconds.0)),
         paused: input.paused.map(|Flag(flag)| flag),
     };
     Ok(Op::Rotation { path: CanonicalPath::parse(&input.path)?, act: RotationAct::Configure(change) })
@@ -82,8 +98,11 @@ pub struct RotationForm<'a> {
     rotator: &'a str,
     username: &'a str,
     strategy: &'static str,
-    /// Seconds; 0 rotates on demand alone.
+    /// Seconds; 0 where there is none.
     every: u64,
+    schedule: Option<&'a str>,
+    /// Seconds; 0 is without end.
+    window: u64,
     paused: bool,
     /// `idle`, or the step to be done next.
     state: &'static str,
@@ -110,6 +129,8 @@ pub fn form(shown: &Shown) -> RotationForm<'_> {
         username: &settings.username,
         strategy: settings.strategy.as_str(),
         every: settings.every_s.unwrap_or_default(),
+        schedule: settings.cron.as_deref(),
+        window: settings.window_s.unwrap_or_default(),
         paused: rotation.paused,
         state: run.map_or("idle", |run| run.step.as_str()),
         token: run.map(|run| run.token.as_str()),

@@ -209,7 +209,7 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::write("rotation-write", "rotation/{path..}", |p| Bound::try_read(p, rotation_forms::configure))
         .clear(ROTATION_FIELDS)
         .clear_answer(ROTATION_FIELDS)
-        .help("Lets a secret rotate. The rotator is the path of a database mount, a slash and the name of a connection; the caller also needs update on <mount>/rotate/<connection>/<username>. Members that are left out stay as they are; every = 0 rotates on demand alone.")
+        .help("Lets a secret rotate. The rotator is the path of a database mount, a slash and the name of a connection; the caller also needs update on <mount>/rotate/<connection>/<username>. Members that are left out stay as they are; every = 0 rotates on demand alone; schedule = cron(…) names times instead, in UTC, and window how long after such a time a rotation may begin.")
         .example(r#"{"rotator": "database/orders", "username": "app", "strategy": "alternating-users", "every": "720h"}"#),
     Route::delete("rotation-delete", "rotation/{path..}", |p| rotation_forms::bind(p, RotationAct::Remove))
         .help("Ends the rotation of a secret; its versions stay. A change that is on its way must be cancelled or finished first."),

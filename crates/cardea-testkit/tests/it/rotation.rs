@@ -287,6 +287,19 @@ async fn a_schedule_begins_by_itself_and_a_pause_holds_it() {
     server.settle().await;
     assert_ne!(current(&server).await, second);
     assert!(current_opens(&server).await);
+    // Times of the day, and a window that a server which was down has missed.
+    let third = current(&server).await;
+    let body = json!({ "schedule": "cron(0 8 * * ? *)", "window": "2h" });
+    let next = server.post("secret/rotation/orders", server.root(), body).await.ok().text_at("/data/next_rotation");
+    assert!(next.ends_with("T08:00:00Z"), "{next}");
+    let next = cardea_model::Timestamp::parse_rfc3339(&next).unwrap();
+    server.advance(next.seconds_from(server.now()) + 3 * 3_600);
+    server.settle().await;
+    assert_eq!(current(&server).await, third);
+    assert!(status(&server).await.text_at("/data/failure").contains("missed"));
+    server.advance(22 * 3_600);
+    server.settle().await;
+    assert_ne!(current(&server).await, third);
     // A secret that is gone rotates no more.
     server.delete("secret/metadata/orders", server.root()).await.ok();
     server.advance(3 * 86_400);

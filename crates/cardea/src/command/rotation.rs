@@ -17,6 +17,8 @@ const SETTINGS: &[Flag] = &[
     Flag::text("username", "The user whose password is rotated."),
     Flag::text("strategy", "single-user, single-user-by-rotator or alternating-users."),
     Flag::span("every", "From one rotation to the next; 0 rotates on demand alone."),
+    Flag::text("schedule", "Times instead of a span, in UTC, as cron(0 8 1 * ? *)."),
+    Flag::span("window", "How long after such a time a rotation may begin; 0 for without end."),
     Flag::switch("paused", "Holds the schedule; -paused=false lets it go on."),
 ];
 
@@ -94,7 +96,7 @@ fn ask(call: &Call, part: &str, body: Option<Value>) -> Result<(), Failure> {
 
 fn set(call: &Call) -> Result<(), Failure> {
     let mut body = Map::new();
-    for name in ["rotator", "username", "strategy", "every"] {
+    for name in ["rotator", "username", "strategy", "every", "schedule", "window"] {
         if let Some(text) = call.given.text(name) {
             body.insert(name.to_owned(), json!(text));
         }

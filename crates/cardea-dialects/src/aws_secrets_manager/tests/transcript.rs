@@ -92,7 +92,10 @@ fn print(op: &SecretOp) -> String {
                 SecretAct::Delete { recovery_s } => format!("delete {recovery_s:?}"),
                 SecretAct::Restore => "restore".to_owned(),
                 SecretAct::Rotate(wish) => {
-                    format!("rotate {:?} {:?} {} as {}", wish.rotator, wish.every_s, wish.begin, wish.token)
+                    format!(
+                        "rotate {:?} {:?} {:?} {} as {}",
+                        wish.rotator, wish.schedule, wish.window_s, wish.begin, wish.token
+                    )
                 }
                 SecretAct::CancelRotation => "cancel rotation".to_owned(),
                 SecretAct::Tag { set, remove } => format!("tag {set:?} {remove:?}"),
@@ -228,6 +231,7 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
         other => panic!("{other}"),
     };
     Ok(Answer {
+        caller_known: true,
         request_id: RequestId("id".to_owned()),
         envelope: Envelope::Standard,
         body,

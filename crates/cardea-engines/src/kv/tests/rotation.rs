@@ -3,13 +3,13 @@
 use super::harness::Bench;
 use super::shared::{create, is_fault, one, token};
 use cardea_model::Cause;
-use cardea_model::operation::{RotateWish, SecretAct};
+use cardea_model::operation::{RotateWish, RotationSchedule, SecretAct};
 use cardea_model::rotation::RotationStrategy;
 use cardea_model::secret::SecretFault;
 
 pub fn wish(word: &str, rotator: Option<&str>) -> RotateWish {
     let rotator = rotator.map(|rotator| (rotator.to_owned(), RotationStrategy::SingleUser));
-    RotateWish { token: token(word), rotator, every_s: None, begin: true }
+    RotateWish { token: token(word), rotator, schedule: None, window_s: None, begin: true }
 }
 
 #[tokio::test]
@@ -30,7 +30,9 @@ async fn a_rotation_is_asked_for_once_and_held() {
     assert!(held.paused && held.run.is_none());
     let seen = one(&bench, "s", SecretAct::Describe).await.unwrap().rotation.unwrap();
     assert!(seen.paused);
-    let again = ask(RotateWish { every_s: Some(86_400), begin: false, ..wish("p", None) }).await.unwrap();
+    let again = ask(RotateWish { schedule: Some(RotationSchedule::Every(86_400)), begin: false, ..wish("p", None) })
+        .await
+        .unwrap();
     let again = again.rotation.unwrap();
     assert!(!again.paused && again.run.is_none() && again.due.is_some());
     // Who may begin one may not for that decide how it is done.
