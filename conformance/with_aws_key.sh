@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a command with what AWS's SDKs read from their environment: the server at VAULT_ADDR and a fresh access key of its own that
-# may do anything with the secrets at secret/. Must never leave the name of a real account or region's endpoint in force.
+# may do anything with the secrets at secret/ and the keys at transit/. Must never leave the name of a real account or region's endpoint in force.
 set -euo pipefail
 : "${VAULT_ADDR:?}" "${VAULT_TOKEN:?}"
 
@@ -17,7 +17,8 @@ PY
 }
 
 ask sys/policies/acl/conformance-aws \
-  '{"policy": "path \"secret/*\" { capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\"] }"}' >/dev/null
+  '{"policy": "path \"secret/*\" { capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\"] }\npath \"transit/*\" { capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\"] }"}' >/dev/null
+ask sys/mounts/transit '{"type": "transit"}' >/dev/null 2>&1 || true # there already
 key=$(ask identity/access-key '{"ttl": "1h", "policies": ["conformance-aws"]}')
 member() { sed -n "s/^$1=//p" <<<"$key"; }
 export AWS_ENDPOINT_URL=$VAULT_ADDR AWS_REGION=eu-central-1 AWS_DEFAULT_REGION=eu-central-1
