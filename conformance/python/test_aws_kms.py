@@ -267,8 +267,12 @@ def test_data_key_pairs(kms):
     assert public == made["PublicKey"] and made["KeyPairSpec"] == "ECC_NIST_P256"
     opened = kms.decrypt(CiphertextBlob=made["PrivateKeyCiphertextBlob"], EncryptionContext=CONTEXT)
     assert opened["Plaintext"] == made["PrivateKeyPlaintext"]
-    made = kms.generate_data_key_pair_without_plaintext(KeyId=key["KeyId"], KeyPairSpec="RSA_2048")
-    assert "PrivateKeyPlaintext" not in made and len(made["PrivateKeyCiphertextBlob"]) <= 6144
+    for spec in ("RSA_2048", "RSA_4096", "ECC_NIST_EDWARDS25519", "ECC_SECG_P256K1"):
+        made = kms.generate_data_key_pair_without_plaintext(KeyId=key["KeyId"], KeyPairSpec=spec)
+        assert "PrivateKeyPlaintext" not in made and len(made["PrivateKeyCiphertextBlob"]) <= 6144
+        assert kms.decrypt(CiphertextBlob=made["PrivateKeyCiphertextBlob"])["Plaintext"]
+    for spec in ("SM2", "ML_KEM_768"):
+        refused(kms.generate_data_key_pair, "UnsupportedOperationException", KeyId=key["KeyId"], KeyPairSpec=spec)
 
 
 def test_aliases(kms, name):

@@ -123,6 +123,8 @@ fn bad_inputs_are_refused_with_awss_types() {
         ("GenerateDataKey", json!({ "KeyId": ID, "NumberOfBytes": 32, "KeySpec": "AES_256" }), v),
         ("GenerateDataKeyPair", json!({ "KeyId": ID, "KeyPairSpec": "HMAC_256" }), v),
         ("GenerateDataKeyPair", json!({ "KeyId": ID, "KeyPairSpec": "SM2" }), u),
+        ("GenerateDataKeyPair", json!({ "KeyId": ID, "KeyPairSpec": "ML_KEM_768" }), u),
+        ("GenerateDataKeyPair", json!({ "KeyId": ID, "KeyPairSpec": "ML_DSA_44" }), v),
         ("GenerateRandom", json!({}), v),
         ("GenerateRandom", json!({ "NumberOfBytes": 1025 }), v),
         ("Sign", json!({ "KeyId": ID, "Message": "eA==" }), v),
