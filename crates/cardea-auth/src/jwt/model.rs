@@ -186,7 +186,13 @@ impl Config {
 }
 
 /// The words for an address that is never asked; who asks checks again, by the host that it really means.
+///
+/// Credentials in an address would stand wherever the address does: in the record, in every read, in proxies' logs.
 fn check_address(address: &str) -> Result<(), Error> {
+    let authority = address.split_once("://").map_or(address, |(_, rest)| rest);
+    if authority.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')) {
+        return Err(Error::invalid("an address has credentials in it (`user:password@host`), which none may have"));
+    }
     let local = ["http://127.", "http://localhost:", "http://localhost/", "http://[::1]"];
     if address.starts_with("https://") || local.iter().any(|start| address.starts_with(start)) {
         return Ok(());

@@ -59,9 +59,9 @@ pub static ROUTES: &[Route<Op>] = &[
     .help("Removes a role. Its tokens live on, but are not renewed."),
 ];
 
-/// Members that the log keeps in clear. Keys and certificates are left out for their length alone.
-const CONFIG_CLEAR: &[&str] =
-    &["oidc_discovery_url", "jwks_url", "jwks_file", "bound_issuer", "jwt_supported_algs", "default_role"];
+/// Members that the log keeps in clear. Keys and certificates are left out for their length alone, addresses since a query may
+/// carry a secret.
+const CONFIG_CLEAR: &[&str] = &["jwks_file", "bound_issuer", "jwt_supported_algs", "default_role"];
 const ROLE_CLEAR: &[&str] = &[
     "role_type",
     "bound_audiences",

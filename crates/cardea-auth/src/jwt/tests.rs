@@ -217,6 +217,7 @@ async fn configurations_that_are_refused() {
     let browser = "the browser flow of OIDC is not supported";
     let address = "an address does not start with `https://`";
     let key = "error parsing public key";
+    let credentials = "an address has credentials in it";
     let table = [
         (json!({}), one),
         (json!({ "jwt_validation_pubkeys": pem, "jwks_url": "https://x/" }), one),
@@ -229,6 +230,11 @@ async fn configurations_that_are_refused() {
             "`provider_config` is not",
         ),
         (json!({ "jwks_url": "http://issuer.test/keys" }), address),
+        (json!({ "jwks_url": "https://user:word@issuer.test/keys" }), credentials),
+        (json!({ "jwks_url": "https://token@issuer.test" }), credentials),
+        (json!({ "jwks_url": "https://a\\@issuer.test/keys" }), credentials),
+        (json!({ "oidc_discovery_url": "https://user:word@issuer.test" }), credentials),
+        (json!({ "jwks_pairs": [{ "jwks_url": "http://127.0.0.1@x/" }] }), credentials),
         (json!({ "jwks_url": "http://127.0.0.1.evil.test/" }), "error checking jwks URL"),
         (json!({ "jwks_url": "file:///etc/passwd" }), address),
         (json!({ "oidc_discovery_url": "ldap://x" }), address),
@@ -380,4 +386,13 @@ async fn roles_that_are_refused() {
     assert_eq!(reply.await.unwrap().warnings.len(), 1, "groups lead nowhere yet");
     assert!(world.exists("role/WEB").await);
     assert!(!world.exists("role/other").await);
+}
+
+#[test]
+fn addresses_are_not_clear_in_the_log() {
+    for route in routes::ROUTES {
+        for list in [route.facts.clear, route.facts.clear_answer] {
+            assert!(list.iter().all(|name| !name.ends_with("_url")), "{list:?}");
+        }
+    }
 }

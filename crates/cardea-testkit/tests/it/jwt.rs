@@ -100,6 +100,17 @@ async fn refusals_are_recorded_as_logins_and_say_little() {
 }
 
 #[tokio::test]
+async fn a_query_of_an_address_is_not_in_the_log() {
+    let issuer = Issuer::new(1);
+    let server = server(&issuer).await;
+    let address = format!("{KEYS}?key=word-of-the-query");
+    server.documents().put(&address, &issuer.keys());
+    server.post("auth/jwt/config", server.root(), json!({ "jwks_url": address })).await.ok();
+    server.get("auth/jwt/config", server.root()).await.expect(200);
+    assert!(server.log_shows(&["word-of-the-query"]).await.is_empty());
+}
+
+#[tokio::test]
 async fn an_issuer_is_asked_only_by_who_may_and_seldom() {
     let (issuer, next) = (Issuer::new(1), Issuer::new(2));
     let server = server(&issuer).await;
