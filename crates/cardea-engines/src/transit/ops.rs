@@ -49,10 +49,18 @@ pub async fn name_of(cx: &mut Context<'_>, key: &KeyRef) -> Result<Option<String
     match key {
         KeyRef::Name(name) => Ok(Some(name.clone())),
         KeyRef::Id(id) => Ok(cx.state.peek::<KeyName>(id).await?.map(|found| found.name.clone())),
-        KeyRef::Alias(alias) => match cx.state.peek::<AliasRecord>(alias).await? {
-            Some(found) => Ok(Some(found.name.clone())),
-            None => Ok(cx.state.exists::<KeyRecord>(alias).await?.then(|| alias.clone())),
-        },
+        KeyRef::Alias(alias) => {
+            let set = cx.state.peek::<AliasRecord>(alias).await?.map(|found| found.name.clone());
+            // One whose key is gone hides no key that is called so itself.
+            for name in set.iter().chain([alias]) {
+                match find(cx, name).await {
+                    Ok(_) => return Ok(Some(name.clone())),
+                    Err(error) if error.cause == Cause::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(None)
+        }
     }
 }
 

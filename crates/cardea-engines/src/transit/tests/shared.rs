@@ -378,6 +378,14 @@ async fn aliases_are_made_once_and_moved_on_purpose() {
         panic!()
     };
     assert_eq!(found.name, "b");
+    bench.ok("keys/x", json!({})).await;
+    bench.ok("keys/b/config", json!({ "deletion_allowed": true })).await;
+    bench.call("DELETE", "keys/b", "").await;
+    let KeyAnswer::Key(found) = bench.shared(KeyOp::Describe { key: KeyRef::Alias("x".to_owned()) }).await.unwrap().1
+    else {
+        panic!()
+    };
+    assert_eq!(found.name, "x", "an alias whose key is gone hides no key");
 }
 
 #[tokio::test]
