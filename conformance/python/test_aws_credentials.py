@@ -65,7 +65,7 @@ def test_keys_in_the_environment(holder, aws, name):
         key = issue(holder, ttl="15m", name="ci", **body)
         who = aws("sts", "get-caller-identity", **variables(key))
         assert who["Account"] == ACCOUNT
-        assert who["Arn"].startswith(f"arn:aws:iam::{ACCOUNT}:user/token") and who["Arn"].endswith("-ci")
+        assert who["Arn"].startswith(f"arn:aws:iam::{ACCOUNT}:user/token") and who["Arn"].endswith(".ci")
     made = aws("secretsmanager", "create-secret", "--name", name, "--secret-string", "x", **variables(key))
     assert made["Name"] == name
     assert holder.secrets.kv.v2.read_secret_version(name, raise_on_deleted_version=True)["data"]["data"] == {"value": "x"}
@@ -80,7 +80,7 @@ def test_a_credential_process(holder, aws, server, tmp_path):
     config = tmp_path / "config"
     config.write_text(f"[default]\ncredential_process = env {environment} {binary} access-key create -process -name=cp\n")
     who = aws("sts", "get-caller-identity", AWS_CONFIG_FILE=str(config))
-    assert who["Arn"].endswith("-cp")
+    assert who["Arn"].endswith(".cp")
 
 
 def test_a_containers_credentials(holder, aws, server, root, tmp_path, name):
@@ -120,7 +120,7 @@ def test_a_web_identity(server, root, holder, aws, tmp_path, name):
 
     arn = {"AWS_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/{name}/app"}
     who = aws("sts", "get-caller-identity", **arn, **token())
-    assert who["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/app/pod-1"
+    assert who["Arn"].startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/") and who["Arn"].endswith(".app/pod-1")
     assert aws("secretsmanager", "list-secrets", **arn, **token())["SecretList"] is not None
     for changes in ({"aud": "other"}, {"iss": "https://other"}, {"exp": 1}):
         assert "InvalidIdentityToken" in aws("sts", "get-caller-identity", **arn, **token(**changes)), changes
@@ -138,7 +138,7 @@ def test_a_web_identity(server, root, holder, aws, tmp_path, name):
     assert 880 < left <= 900
     key = {"access_key_id": "AccessKeyId", "secret_access_key": "SecretAccessKey", "session_token": "SessionToken"}
     key = {ours: made["Credentials"][theirs] for ours, theirs in key.items()}
-    assert aws("sts", "get-caller-identity", **variables(key))["Arn"].endswith(":assumed-role/app/s1")
+    assert aws("sts", "get-caller-identity", **variables(key))["Arn"].endswith(".app/s1")
     # Nobody holds the token behind it; its accessor revokes both.
     facts = root.read("identity/access-key/id/" + key["access_key_id"])["data"]
     root.auth.token.revoke_accessor(facts["token_accessor"])

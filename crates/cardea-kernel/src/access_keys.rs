@@ -3,9 +3,10 @@
 //!
 //! A key has no rights of its own. It stands for the token that issued it, or for an entity, and is asked for them anew at
 //! every use: what revokes, expires, disables or narrows those does the same to the key with the same commit. It must never
-//! have a policy that its owner does not have at that moment, nor the root policy.
+//! have a policy that its owner does not have at that moment, nor the root policy; and one that was issued for somebody else's
+//! entity none that its issuer lacks, nor one whose paths depend on who asks.
 
-use crate::{identity, tokens};
+use crate::{identity, policies, tokens};
 use cardea_crypto::random::{Randomness, base62};
 use cardea_crypto::{constant_time, mac};
 use cardea_model::identity::EntityId;
@@ -13,7 +14,8 @@ use cardea_model::mount::MountConfig;
 use cardea_model::request::SIGNATURE_SKEW_S_MAX;
 use cardea_model::secret_bytes::stored;
 use cardea_model::{
-    Caller, CredentialFault, Error, NamespaceId, Payload, SecretText, SignatureScheme, Signed, Timestamp, TokenKind,
+    AssumedRole, Caller, CredentialFault, Error, KeyFacts, NamespaceId, Payload, SecretText, SignatureScheme, Signed,
+    Timestamp, TokenKind,
 };
 use cardea_storage::json_record;
 use cardea_storage::txn::Txn;
@@ -40,14 +42,28 @@ const SESSION_CHARS: usize = 43;
 /// How long the record of an ended key is kept, so that its holder learns that it is expired and not that it is unknown.
 const KEPT_AFTER_END_S: u64 = 86_400;
 
+/// Most keys of one owner that have not ended: what a token or an entity can fill the store with. A credential process without
+/// a cache takes one for each command, an hour each, which is why it is not less.
+pub const LIVE_KEYS_MAX: usize = 1_000;
+
 /// Whom a key stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Owner {
     /// The service token that issued it, by its id.
     Token { id: String },
-    /// An entity: the key outlives the token by which it was issued.
+    /// An entity: the key outlives the token by which it was issued, unless that was somebody else's ([`AccessKey::issuer`]).
     Entity { id: EntityId },
+}
+
+impl Owner {
+    /// As names in the index by owner begin: ids have no slashes.
+    fn prefix(&self) -> String {
+        match self {
+            Self::Token { id } => format!("token/{id}/"),
+            Self::Entity { id } => format!("entity/{}/", id.0),
+        }
+    }
 }
 
 /// The stored key.
@@ -66,6 +82,12 @@ pub struct AccessKey {
     /// Beside those of the owner.
     #[serde(default)]
     pub bound_cidrs: Vec<String>,
+    /// The role of the login that made it; set by that alone.
+    #[serde(default)]
+    pub assumed_role: Option<AssumedRole>,
+    /// Id of the token that issued it for an entity that is not its own: the key ends with it and has nothing that it lacks.
+    #[serde(default)]
+    pub issuer: Option<String>,
     pub created: Timestamp,
     pub expires: Timestamp,
 }
@@ -76,6 +98,11 @@ json_record!(AccessKey, "access-key", 1, cached);
 struct EndEntry {}
 json_record!(EndEntry, "access-key-end", 1);
 
+/// An entry of the index by owner and end: what is counted when another key is asked for.
+#[derive(Serialize, Deserialize)]
+struct OwnerEntry {}
+json_record!(OwnerEntry, "access-key-owner", 1);
+
 /// What a new key shall be; everything already decided.
 pub struct NewKey {
     pub name: String,
@@ -83,6 +110,8 @@ pub struct NewKey {
     pub policies: Option<Vec<String>>,
     pub bound_cidrs: Vec<String>,
     pub session: bool,
+    pub assumed_role: Option<AssumedRole>,
+    pub issuer: Option<String>,
     pub now: Timestamp,
     pub expires: Timestamp,
 }
@@ -140,12 +169,35 @@ fn end_entry(at: Timestamp, id: &str) -> String {
     format!("{:016x}/{id}", at.0)
 }
 
+fn owner_entry(owner: &Owner, at: Timestamp, id: &str) -> String {
+    format!("{}{}", owner.prefix(), end_entry(at, id))
+}
+
+/// Whether an owner may have one key more. Issuers count what is committed and touch no common record: of some that ask at
+/// the same instant each may pass, so the bound is on the order of magnitude.
+///
+/// # Errors
+/// It has [`LIVE_KEYS_MAX`] already.
+pub async fn check_room(txn: &mut Txn, namespace: &NamespaceId, owner: &Owner, now: Timestamp) -> Result<(), Error> {
+    let prefix = owner.prefix();
+    // Past every key that ends now or before: ids have no `~`.
+    let ended = owner_entry(owner, now, "~");
+    let live = view(txn, namespace).names::<OwnerEntry>(&prefix, Some(&ended), LIVE_KEYS_MAX).await?;
+    if live.len() >= LIVE_KEYS_MAX {
+        let most = format!(
+            "there are {LIVE_KEYS_MAX} access keys of this token or entity already: delete some or let them end"
+        );
+        return Err(Error::invalid(most));
+    }
+    Ok(())
+}
+
 /// Makes a key.
 ///
 /// # Errors
 /// It would have the root policy by name.
 pub fn issue(txn: &mut Txn, namespace: &NamespaceId, rng: &dyn Randomness, new: NewKey) -> Result<Issued, Error> {
-    let policies = new.policies.map(|list| crate::policies::names(&list)).transpose()?;
+    let policies = new.policies.map(|list| policies::names(&list)).transpose()?;
     if policies.iter().flatten().any(|policy| policy == "root") {
         return Err(Error::invalid("access keys cannot have the root policy"));
     }
@@ -165,12 +217,15 @@ pub fn issue(txn: &mut Txn, namespace: &NamespaceId, rng: &dyn Randomness, new: 
         owner: new.owner,
         policies,
         bound_cidrs: new.bound_cidrs,
+        assumed_role: new.assumed_role,
+        issuer: new.issuer,
         created: new.now,
         expires,
     };
     let mut view = view(txn, namespace);
     view.put(&id, &key)?;
     view.put(&end_entry(expires, &id), &EndEntry {})?;
+    view.put(&owner_entry(&key.owner, expires, &id), &OwnerEntry {})?;
     Ok(Issued { id, secret, session_token, expires })
 }
 
@@ -192,6 +247,7 @@ pub fn delete(txn: &mut Txn, namespace: &NamespaceId, key: &AccessKey) {
     let mut view = view(txn, namespace);
     view.delete::<AccessKey>(&key.id);
     view.delete::<EndEntry>(&end_entry(key.expires, &key.id));
+    view.delete::<OwnerEntry>(&owner_entry(&key.owner, key.expires, &key.id));
 }
 
 /// Removes records of keys that ended long ago. Returns how many.
@@ -200,11 +256,12 @@ pub async fn sweep(txn: &mut Txn, namespace: &NamespaceId, now: Timestamp, limit
     let end = format!("{:016x}", now.0.saturating_sub(KEPT_AFTER_END_S * 1000));
     let mut swept = 0;
     for entry in entries.iter().take_while(|entry| entry.as_str() < end.as_str()) {
-        let mut view = view(txn, namespace);
-        if let Some((_, id)) = entry.split_once('/') {
-            view.delete::<AccessKey>(id);
+        if let Some((_, id)) = entry.split_once('/')
+            && let Some(key) = find(txn, namespace, id).await?
+        {
+            delete(txn, namespace, &key);
         }
-        view.delete::<EndEntry>(entry);
+        view(txn, namespace).delete::<EndEntry>(entry);
         swept += 1;
     }
     Ok(swept)
@@ -247,7 +304,7 @@ pub async fn verify(
     }
     let signer = match &key.owner {
         Owner::Token { id } => of_token(txn, namespace, &key, id, peer, now).await?,
-        Owner::Entity { id } => of_entity(txn, namespace, &key, id).await?,
+        Owner::Entity { id } => of_entity(txn, namespace, &key, id, now).await?,
     };
     Ok(signer.ok_or(CredentialFault::UnknownKey))
 }
@@ -302,6 +359,7 @@ async fn of_token(
     let Some(mut caller) = tokens::caller(txn, &owner).await? else { return Ok(None) };
     caller.policies = narrowed(&caller.policies, caller.is_root, key.policies.as_deref());
     caller.is_root = false;
+    caller.key = Some(facts(&caller.display_name, false, key));
     // A signed request shows no token: what is a token's own (its cubbyhole, its children, its renewal) is not its.
     (caller.token_id, caller.accessor, caller.kind) = (String::new(), None, TokenKind::Batch);
     if !key.name.is_empty() {
@@ -311,16 +369,28 @@ async fn of_token(
     Ok(Some(Signer { caller, token: Some(token) }))
 }
 
-/// `None` if the entity is disabled or gone.
+fn facts(owner: &str, of_entity: bool, key: &AccessKey) -> KeyFacts {
+    KeyFacts { owner: owner.to_owned(), of_entity, name: key.name.clone(), assumed_role: key.assumed_role.clone() }
+}
+
+/// `None` if the entity is disabled or gone, or the foreign token that issued the key.
 async fn of_entity(
     txn: &mut Txn,
     namespace: &NamespaceId,
     key: &AccessKey,
     id: &EntityId,
+    now: Timestamp,
 ) -> Result<Option<Signer>, Error> {
     let Some(entity) = identity::find(txn, namespace, id).await?.filter(|entity| !entity.disabled) else {
         return Ok(None);
     };
+    let mut policies = narrowed(&entity.policies, false, key.policies.as_deref());
+    if let Some(issuer) = &key.issuer {
+        let Some(token) = tokens::find_live(txn, namespace, issuer, now).await? else { return Ok(None) };
+        let shown = tokens::Shown { token, kind: TokenKind::Service };
+        let Some(issuer) = tokens::caller(txn, &shown).await? else { return Ok(None) };
+        policies = lent(txn, &issuer, policies).await?;
+    }
     let name = if key.name.is_empty() { String::new() } else { format!("-{}", key.name) };
     let caller = Caller {
         namespace: namespace.clone(),
@@ -330,11 +400,32 @@ async fn of_entity(
         accessor: None,
         kind: TokenKind::Batch,
         is_root: false,
-        policies: narrowed(&entity.policies, false, key.policies.as_deref()),
+        policies,
         metadata: Default::default(),
         expires: Some(key.expires),
+        key: Some(facts(&entity.name, true, key)),
     };
     Ok(Some(Signer { caller, token: None }))
+}
+
+/// Those of some policies that a token may lend to a key of somebody else: its own, and only what means the same for both.
+///
+/// # Errors
+/// A policy cannot be read.
+pub async fn lent(txn: &mut Txn, issuer: &Caller, named: Vec<String>) -> Result<Vec<String>, Error> {
+    let mut kept = Vec::with_capacity(named.len());
+    for name in named {
+        if issuer.policies.contains(&name) && !is_templated(txn, &issuer.namespace, &name).await? {
+            kept.push(name);
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether a policy's paths depend on who asks. One that does not exist depends on nobody.
+async fn is_templated(txn: &mut Txn, namespace: &NamespaceId, name: &str) -> Result<bool, Error> {
+    let found = policies::find(txn, namespace, &policies::name(name)?).await?;
+    Ok(found.is_some_and(|policy| policy.parsed.is_templated()))
 }
 
 /// What a key has of its owner's policies. Of a root token's it has those that it names, and nothing without a name.

@@ -6,7 +6,7 @@ use crate::tokens::{self, Login, NewToken};
 use crate::{identity, policies, ttl};
 use cardea_model::mount::Mount;
 use cardea_model::request::KeyWish;
-use cardea_model::{AuthGrant, Body, Error, Timestamp, TokenKind, TtlSeconds};
+use cardea_model::{AssumedRole, AuthGrant, Body, Error, Timestamp, TokenKind, TtlSeconds};
 use cardea_sdk::Identification;
 use cardea_sdk::context::System;
 use cardea_storage::txn::Txn;
@@ -41,8 +41,9 @@ pub async fn mint(
     });
     let span = lifetime(active, mount, &identification, now);
     let keyring = active.barrier.keyring()?;
-    let mut metadata = identification.metadata.clone();
-    metadata.extend(identification.alias_metadata.iter().map(|(k, v)| (k.clone(), v.clone())));
+    // What the method says itself stands above what it was told of the alias (mapped claims, say).
+    let mut metadata = identification.alias_metadata.clone();
+    metadata.extend(identification.metadata.iter().map(|(k, v)| (k.clone(), v.clone())));
     let renewable = kind == TokenKind::Service;
     let new = NewToken {
         namespace: mount.namespace.clone(),
@@ -94,14 +95,20 @@ pub async fn mint_key(
     let given_s = terms.ttl_s.map(|ttl| ttl.0).filter(|s| *s > 0).unwrap_or(u64::MAX);
     terms.ttl_s = Some(TtlSeconds(given_s.min(wanted_s)));
     (terms.period_s, terms.kind) = (None, Some(TokenKind::Service));
-    identification.metadata.extend(wish.metadata);
     let auth = mint(active, txn, mount, path, identification, now).await?;
+    let assumed_role = (!wish.role.is_empty()).then(|| AssumedRole {
+        mount: mount.path.trim_start_matches("auth/").trim_end_matches('/').to_owned(),
+        role: wish.role,
+        session: wish.name.clone(),
+    });
     let new = NewKey {
         name: wish.name,
         owner: Owner::Token { id: active.hashes.token_id(auth.client_token.expose()) },
         policies: None,
         bound_cidrs: Vec::new(),
         session: true,
+        assumed_role,
+        issuer: None,
         now,
         expires: now.plus(TtlSeconds(auth.ttl_s)),
     };

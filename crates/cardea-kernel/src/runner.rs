@@ -29,8 +29,8 @@ const TOKENS_A_ROUND: usize = 512;
 /// Tokens looked at in one batch, and revoked in it (a read and two writes each), while a removed auth mount's are searched.
 const TOKENS_A_LOOK: usize = 256;
 const TOKENS_A_STEP: usize = 24;
-/// Access keys removed in one look, each by two deletions of one batch.
-const ACCESS_KEYS_A_ROUND: usize = 40;
+/// Access keys removed in one look, each by one read and three deletions of one batch.
+const ACCESS_KEYS_A_ROUND: usize = 20;
 /// Sources whose counted refusals are written in one look.
 const COUNTS_A_ROUND: usize = 32;
 

@@ -521,6 +521,7 @@ pub async fn caller(txn: &mut Txn, shown: &Shown) -> Result<Option<Caller>, Erro
         policies,
         metadata: token.metadata.clone(),
         expires: token.expires,
+        key: None,
     }))
 }
 

@@ -63,6 +63,31 @@ pub struct Caller {
     pub kind: TokenKind,
     pub is_root: bool,
     pub policies: Vec<String>,
+    /// What logins and owners of tokens said; nothing in it is vouched for by the kernel.
     pub metadata: BTreeMap<String, String>,
     pub expires: Option<Timestamp>,
+    /// By which access key the request was signed; `None` if it shows a token.
+    pub key: Option<KeyFacts>,
+}
+
+/// What the kernel vouches for of the access key that signed a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyFacts {
+    /// Display name of the token or name of the entity that the key stands for, without the key's own.
+    pub owner: String,
+    /// Whether it stands for an entity rather than for a token.
+    pub of_entity: bool,
+    /// The key's own name; may be empty.
+    pub name: String,
+    pub assumed_role: Option<AssumedRole>,
+}
+
+/// The role that a login which answered with a key was for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssumedRole {
+    /// Path of the auth mount, without `auth/` and without a slash at its end.
+    pub mount: String,
+    /// Its canonical spelling.
+    pub role: String,
+    pub session: String,
 }

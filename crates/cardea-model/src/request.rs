@@ -9,7 +9,6 @@ use crate::path::CanonicalPath;
 use crate::secret_bytes::SecretText;
 use crate::time::TtlSeconds;
 use crate::wire::TlsFacts;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// The id by which a request is known in answers, logs and support mails.
@@ -121,10 +120,10 @@ pub enum Target {
 #[derive(Clone, Debug, Default)]
 pub struct KeyWish {
     pub ttl: Option<TtlSeconds>,
-    /// What stands behind the token's name in the log.
+    /// What stands behind the token's name in the log, and the name of the session.
     pub name: String,
-    /// Added to the token's.
-    pub metadata: BTreeMap<String, String>,
+    /// Canonical name of the role that is asked for; empty if the door knows none.
+    pub role: String,
 }
 
 /// Where it came from.

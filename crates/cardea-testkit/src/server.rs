@@ -432,6 +432,8 @@ impl TestServer {
             policies: None,
             bound_cidrs: Vec::new(),
             session: false,
+            assumed_role: None,
+            issuer: None,
             now,
             expires: now.plus(TtlSeconds(ttl_s.unwrap_or(86_400))),
         };

@@ -116,17 +116,14 @@ fn assume(config: &DialectConfig, wire: &WireRequest, form: &Form) -> Result<Low
     let body = serde_json::to_vec(&LoginBody { role: &role.role, jwt: token.expose() });
     let body = Zeroizing::new(body.map_err(|_| Fault::validation("WebIdentityToken is not text"))?);
     let path = CanonicalPath::parse(&format!("auth/{}/login", role.mount))?;
-    let metadata = BTreeMap::from([
-        (names::ROLE_METADATA.to_owned(), format!("{}/{}", role.mount, role.role)),
-        (names::SESSION_METADATA.to_owned(), session.to_owned()),
-    ]);
     let target = Target::KeyLogin {
         path,
         params: Params::from_json(&body)?,
-        wish: KeyWish { ttl, name: session.to_owned(), metadata },
+        wish: KeyWish { ttl, name: session.to_owned(), role: role.role.clone() },
     };
     let flags = BTreeMap::from([
-        (names::ROLE.to_owned(), role.short().to_owned()),
+        (names::MOUNT.to_owned(), role.mount),
+        (names::ROLE.to_owned(), role.role),
         (names::SESSION.to_owned(), session.to_owned()),
         (names::REGION.to_owned(), region_of_arn(arn).to_owned()),
     ]);

@@ -19,13 +19,10 @@ const USUAL_MOUNT: &str = "jwt";
 
 /// What `render` must know of the request.
 pub(super) const KEY_ID: &str = "key_id";
+pub(super) const MOUNT: &str = "mount";
 pub(super) const ROLE: &str = "role";
 pub(super) const SESSION: &str = "session";
 pub(super) const REGION: &str = "region";
-
-/// Metadata of a token behind an assumed role.
-pub(super) const ROLE_METADATA: &str = "aws_role";
-pub(super) const SESSION_METADATA: &str = "aws_session";
 
 /// A role of an auth mount.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,13 +54,9 @@ impl Role {
         (plain(mount) && plain(role)).then(|| Self {
             account: account.to_owned(),
             mount: mount.to_owned(),
-            role: role.to_owned(),
+            // As auth methods fold names of roles: one role has one spelling.
+            role: role.to_ascii_lowercase(),
         })
-    }
-
-    /// As sessions of it are told: a role's name without slashes.
-    pub(super) fn short(&self) -> &str {
-        &self.role
     }
 }
 
@@ -76,16 +69,29 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)
 }
 
-/// A name as it can stand in an ARN.
+/// A name as it stands in an ARN, so that no two names look alike there: every byte that AWS does not allow, the escape `=`
+/// itself and the `.` that separates parts are `=` and two hexadecimal digits.
 fn in_arn(name: &str) -> String {
-    name.chars().map(|c| if u8::try_from(c).is_ok_and(is_name_byte) { c } else { '_' }).take(64).collect()
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if is_name_byte(byte) && byte != b'=' && byte != b'.' {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("={byte:02X}"));
+        }
+    }
+    out
 }
 
-pub(super) fn assumed_role_arn(region: &str, account: &str, role: &str, session: &str) -> String {
-    let role = role.rsplit('/').next().unwrap_or_default();
-    format!("arn:{}:sts::{account}:assumed-role/{}/{}", partition(region), in_arn(role), in_arn(session))
+/// `<mount>.<role>` in one segment, as AWS's form has it; the session as it was asked for, whose characters AWS allows.
+pub(super) fn assumed_role_arn(region: &str, account: &str, mount: &str, role: &str, session: &str) -> String {
+    let (partition, mount, role) = (partition(region), in_arn(mount), in_arn(role));
+    format!("arn:{partition}:sts::{account}:assumed-role/{mount}.{role}/{session}")
 }
 
-pub(super) fn user_arn(region: &str, account: &str, name: &str) -> String {
-    format!("arn:{}:iam::{account}:user/{}", partition(region), in_arn(name))
+/// `<owner>`, or `<owner>.<name of the key>`; an entity has a path of its own, since its name may be a token's, too.
+pub(super) fn user_arn(region: &str, account: &str, of_entity: bool, owner: &str, key: &str) -> String {
+    let path = if of_entity { "entity/" } else { "" };
+    let key = if key.is_empty() { String::new() } else { format!(".{}", in_arn(key)) };
+    format!("arn:{}:iam::{account}:user/{path}{}{key}", partition(region), in_arn(owner))
 }

@@ -5,10 +5,9 @@ use super::xml::{element, text};
 use crate::aws::json::{self, Fault, REGION_DEFAULT};
 use crate::aws::sigv4;
 use cardea_model::wire::WireResponse;
-use cardea_model::{Answer, Body, Cause, Error, Refusal, RequestId, SecretBytes};
+use cardea_model::{Answer, AssumedRole, Body, Cause, Error, Refusal, RequestId, SecretBytes};
 use cardea_sdk::dialect::{DialectConfig, RenderContext};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 pub(super) const NOT_AUTHORIZED: &str = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -48,18 +47,28 @@ fn region(context: &RenderContext) -> &str {
 struct Who {
     display_name: String,
     entity_id: String,
-    #[serde(default)]
-    metadata: BTreeMap<String, String>,
+    /// Absent where a token was shown, which the dialect never does.
+    key: Option<Key>,
+}
+
+/// What the kernel vouches for of the key that signed. Free metadata of the token is no source of an ARN.
+#[derive(Deserialize)]
+struct Key {
+    owner: String,
+    of_entity: bool,
+    name: String,
+    assumed_role: Option<AssumedRole>,
 }
 
 fn identity(config: &DialectConfig, context: &RenderContext, who: &Who) -> Vec<String> {
     let (account, region) = (json::account(config), region(context));
     let id = if who.entity_id.is_empty() { flag(context, names::KEY_ID) } else { &who.entity_id };
-    let (arn, id) = match (who.metadata.get(names::ROLE_METADATA), who.metadata.get(names::SESSION_METADATA)) {
-        (Some(role), Some(session)) => {
-            (names::assumed_role_arn(region, account, role, session), format!("{id}:{session}"))
+    let (arn, id) = match &who.key {
+        Some(Key { assumed_role: Some(AssumedRole { mount, role, session }), .. }) => {
+            (names::assumed_role_arn(region, account, mount, role, session), format!("{id}:{session}"))
         }
-        _ => (names::user_arn(region, account, &who.display_name), id.to_owned()),
+        Some(key) => (names::user_arn(region, account, key.of_entity, &key.owner, &key.name), id.to_owned()),
+        None => (names::user_arn(region, account, false, &who.display_name, ""), id.to_owned()),
     };
     vec![text("Arn", &arn), text("UserId", &id), text("Account", account)]
 }
@@ -74,8 +83,9 @@ struct Issued {
 }
 
 fn assumed(config: &DialectConfig, context: &RenderContext, answer: &Answer, issued: &Issued) -> Vec<String> {
-    let (role, session) = (flag(context, names::ROLE), flag(context, names::SESSION));
-    let arn = names::assumed_role_arn(region(context), json::account(config), role, session);
+    let (mount, role) = (flag(context, names::MOUNT), flag(context, names::ROLE));
+    let session = flag(context, names::SESSION);
+    let arn = names::assumed_role_arn(region(context), json::account(config), mount, role, session);
     let id = if issued.entity_id.is_empty() { &issued.access_key_id } else { &issued.entity_id };
     let mut out = vec![
         element("AssumedRoleUser", &[text("AssumedRoleId", &format!("{id}:{session}")), text("Arn", &arn)]),

@@ -7,6 +7,7 @@ use cardea_model::{
     Cause, Credential, CredentialFault, Envelope, Error, Payload, RequestId, SecretBytes, SecretText, Target, TokenKind,
 };
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 const ARN: &str = "arn:aws:iam::123456789012:role/kubernetes/app";
@@ -71,6 +72,7 @@ fn a_web_identity_is_a_login_that_answers_with_a_key() {
         ("arn:aws:iam::123456789012:role/app", "auth/jwt/login", "app"),
         ("arn:aws:iam::123456789012:role/ci/github/deploy", "auth/ci/github/login", "deploy"),
         ("arn:aws-cn:iam::123456789012:role/a/b", "auth/a/login", "b"),
+        ("arn:aws:iam::123456789012:role/a/Deploy", "auth/a/login", "deploy"),
         ("arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fa%2Fb", "auth/a/login", "b"),
     ] {
         let lowered = lowered(assume(&[("RoleArn", arn), ("DurationSeconds", "900")])).unwrap();
@@ -79,7 +81,7 @@ fn a_web_identity_is_a_login_that_answers_with_a_key() {
         assert_eq!(found.as_str(), path);
         assert_eq!(params.value("role").unwrap(), role);
         assert_eq!(params.value("jwt").unwrap(), "eyJ.a.b");
-        assert_eq!((wish.ttl.unwrap().0, wish.name.as_str()), (900, "pod-1"));
+        assert_eq!((wish.ttl.unwrap().0, wish.name.as_str(), wish.role.as_str()), (900, "pod-1", role));
     }
 }
 
@@ -155,15 +157,23 @@ fn context(asked: &str, flags: &[(&str, &str)]) -> RenderContext {
 #[test]
 fn who_is_asking() {
     let asked = context("GetCallerIdentity", &[("key_id", "CDASX"), ("region", "eu-central-1")]);
-    let user = r#"{"display_name": "token-<ci>", "entity_id": "", "metadata": {}}"#;
-    let role =
-        r#"{"display_name": "d", "entity_id": "e-1", "metadata": {"aws_role": "k8s/app", "aws_session": "pod-1"}}"#;
+    let forged = json!({"aws_role": "k8s/admin", "aws_session": "pod-1", "assumed_role": "x"});
+    let body = |entity: &str, key: Value| {
+        json!({"display_name": "d", "entity_id": entity, "metadata": forged, "key": key}).to_string()
+    };
+    let user = |of_entity: bool, owner: &str, name: &str| json!({"owner": owner, "of_entity": of_entity, "name": name, "assumed_role": null});
+    let role = json!({"mount": "ci/k8s", "role": "app", "session": "pod-1"});
+    let role = json!({"owner": "d", "of_entity": false, "name": "pod-1", "assumed_role": role});
     for (body, arn, id) in [
-        (user, "arn:aws:iam::123456789012:user/token-_ci_", "CDASX"),
-        (role, "arn:aws:sts::123456789012:assumed-role/app/pod-1", "e-1:pod-1"),
+        (body("", Value::Null), "iam::123456789012:user/d", "CDASX"),
+        (body("", user(false, "token-<ci>", "")), "iam::123456789012:user/token-=3Cci=3E", "CDASX"),
+        (body("", user(false, "token", "ci")), "iam::123456789012:user/token.ci", "CDASX"),
+        (body("e-1", user(true, "token", "ci")), "iam::123456789012:user/entity/token.ci", "e-1"),
+        (body("e-1", role), "sts::123456789012:assumed-role/ci=2Fk8s.app/pod-1", "e-1:pod-1"),
     ] {
+        let arn = format!("arn:aws:{arn}");
         assert_eq!(
-            told(&asked, Ok(answer(body, None))),
+            told(&asked, Ok(answer(&body, None))),
             format!(
                 "200 <GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
                  <GetCallerIdentityResult><Arn>{arn}</Arn><UserId>{id}</UserId><Account>123456789012</Account>\
@@ -191,13 +201,13 @@ fn an_assumed_role_is_told_without_its_token() {
         num_uses: 0,
     };
     let body = r#"{"access_key_id": "CDASX", "secret_access_key": "s", "session_token": "t", "expiration": "2026-01-01T00:00:00Z", "ttl": 900, "policies": null, "entity_id": "e-1"}"#;
-    let asked = context("AssumeRoleWithWebIdentity", &[("role", "app"), ("session", "pod-1")]);
+    let asked = context("AssumeRoleWithWebIdentity", &[("mount", "kubernetes"), ("role", "app"), ("session", "pod-1")]);
     let text = told(&asked, Ok(answer(body, Some(auth))));
     assert_eq!(
         text,
         "200 <AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
          <AssumeRoleWithWebIdentityResult><AssumedRoleUser><AssumedRoleId>e-1:pod-1</AssumedRoleId>\
-         <Arn>arn:aws:sts::123456789012:assumed-role/app/pod-1</Arn></AssumedRoleUser><Credentials>\
+         <Arn>arn:aws:sts::123456789012:assumed-role/kubernetes.app/pod-1</Arn></AssumedRoleUser><Credentials>\
          <AccessKeyId>CDASX</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
          <Expiration>2026-01-01T00:00:00Z</Expiration></Credentials>\
          <SubjectFromWebIdentityToken>e-1</SubjectFromWebIdentityToken></AssumeRoleWithWebIdentityResult>\
@@ -232,6 +242,17 @@ fn every_refusal_has_a_code() {
 }
 
 proptest! {
+    #[test]
+    fn two_identities_never_have_one_arn(
+        a in ("[a./=+é_ -]{0,4}", "[a./=+é_ -]{0,4}", any::<bool>()),
+        b in ("[a./=+é_ -]{0,4}", "[a./=+é_ -]{0,4}", any::<bool>()),
+    ) {
+        let role = |of: &(String, String, bool)| names::assumed_role_arn("r", "1", &of.0, &of.1, "s");
+        let user = |of: &(String, String, bool)| names::user_arn("r", "1", of.2, &of.0, &of.1);
+        prop_assert_eq!(role(&a) == role(&b), (&a.0, &a.1) == (&b.0, &b.1));
+        prop_assert_eq!(user(&a) == user(&b), a == b);
+    }
+
     #[test]
     fn no_form_makes_the_reader_panic(body in ".{0,200}", query in ".{0,60}", method in "GET|POST") {
         let wire = WireRequest { query, method, ..post(&body) };

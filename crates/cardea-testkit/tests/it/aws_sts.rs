@@ -163,7 +163,7 @@ async fn a_web_identity_becomes_a_key_and_no_token() {
     let response = record.response.unwrap();
     assert!(format!("{:?}", response.params).contains(&key.id) && response.auth.is_some());
     let identity = who(&server, &key).await.expect(200);
-    assert!(identity.text.contains("assumed-role/app/pod-1</Arn>"), "{}", identity.text);
+    assert!(identity.text.contains("assumed-role/cluster.app/pod-1</Arn>"), "{}", identity.text);
 
     for (role, token, code) in [
         ("cluster/app", &web[..web.len() - 2], "InvalidIdentityToken"),
@@ -176,4 +176,15 @@ async fn a_web_identity_becomes_a_key_and_no_token() {
     assert!(server.log_shows(&[&key.secret, &key.session, &web]).await.is_empty());
     server.advance(3_601);
     assert!(who(&server, &key).await.expect(403).text.contains("<Code>ExpiredToken</Code>"));
+}
+
+/// Whoever may make tokens may write what it likes into their metadata; who it is said to be does not follow.
+#[tokio::test]
+async fn metadata_forges_no_assumed_role() {
+    let server = server().await;
+    let body = json!({ "policies": ["issue"], "meta": { "aws_role": "kubernetes/admin", "aws_session": "pod-1" } });
+    let token = server.post("auth/token/create", server.root(), body).await.expect(200).client_token();
+    let key = Key::of(&server.post("identity/access-key", &token, json!({ "name": "ci" })).await.expect(200));
+    let told = who(&server, &key).await.expect(200);
+    assert!(told.text.contains(":user/token.ci</Arn>") && !told.text.contains("assumed-role"), "{}", told.text);
 }

@@ -267,6 +267,7 @@ impl Bench {
                 policies: Vec::new(),
                 metadata: BTreeMap::new(),
                 expires: None,
+                key: None,
             },
             rng: SeededRandomness::new(b"database"),
             faults: Planned::default(),

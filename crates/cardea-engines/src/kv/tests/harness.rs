@@ -215,6 +215,7 @@ impl Bench {
             policies: Vec::new(),
             metadata: BTreeMap::new(),
             expires: None,
+            key: None,
         };
         let store = SealedStore::new(memory.clone(), Arc::new(PlainCodec));
         Self {

@@ -8,7 +8,7 @@ use super::{Op as IdentityOp, captured, some};
 use crate::access_keys::{self, AccessKey, Issued, NewKey, Owner};
 use crate::{identity, policies, tokens};
 use cardea_model::identity::EntityId;
-use cardea_model::{Action, Body, Caller, Envelope, Error, Params, Timestamp, TokenKind, TtlSeconds, loose};
+use cardea_model::{Action, Body, Caller, Envelope, Error, KeyFacts, Params, Timestamp, TokenKind, TtlSeconds, loose};
 use cardea_sdk::route::{Access, Bound, Route};
 use cardea_sdk::{Context, Done, Outcome};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 
 /// Keys that live longer carry no session token: they end up in files that have two lines.
 const SESSION_TTL_S_MAX: u64 = access_keys::MAX_TTL_S;
+/// Why a policy is not lent.
+const TEMPLATED: &str =
+    "the key would have a policy with templates, which means other paths to the entity than to the issuer";
 /// Longest name of a key, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -115,6 +118,7 @@ pub(super) async fn handle(cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Err
                 display_name: &caller.display_name,
                 entity_id: caller.entity.as_ref().map_or("", |id| &id.0),
                 metadata: &caller.metadata,
+                key: caller.key.as_ref(),
             })
         }
         Op::List => Done::keys(access_keys::list(cx.state.kernel_side(), &namespace).await?),
@@ -157,11 +161,11 @@ async fn issue(cx: &mut Context<'_>, terms: &Terms, form: Form) -> Result<Outcom
         }
     };
     let named = named_policies(caller, terms)?;
-    let (owner, policies) = match some(terms.entity_id.clone()) {
+    let (owner, policies, issuer) = match some(terms.entity_id.clone()) {
         None if caller.is_root && named.is_none() => {
             return Err(Error::invalid("access keys cannot have the root policy: name the policies it shall have"));
         }
-        None => (Owner::Token { id: token.id.clone() }, named),
+        None => (Owner::Token { id: token.id.clone() }, named, None),
         Some(_) if !sudo => {
             return Err(Error::invalid("root or sudo privileges required to issue a key for an entity"));
         }
@@ -172,12 +176,21 @@ async fn issue(cx: &mut Context<'_>, terms: &Terms, form: Form) -> Result<Outcom
             // What the entity is given later, its issuer may lack: the key names what it has today.
             let policies = named.or_else(|| (!caller.is_root).then(|| entity.policies.clone()));
             check_policies(caller, policies.as_deref())?;
-            (Owner::Entity { id }, policies)
+            let foreign = !caller.is_root && caller.entity.as_ref() != Some(&id);
+            if foreign {
+                let wanted = policies.clone().unwrap_or_default();
+                if access_keys::lent(txn, caller, wanted.clone()).await? != wanted {
+                    return Err(Error::invalid(TEMPLATED));
+                }
+            }
+            (Owner::Entity { id }, policies, foreign.then(|| token.id.clone()))
         }
     };
+    access_keys::check_room(txn, &namespace, &owner, now).await?;
     let expires = end(cx, terms.ttl, sudo, now);
     let expires = match (&owner, token.expires) {
         (Owner::Token { .. }, Some(end)) => expires.min(end),
+        (Owner::Entity { .. }, Some(end)) if issuer.is_some() => expires.min(end),
         _ => expires,
     };
     let lives_s = expires.seconds_from(now);
@@ -187,6 +200,8 @@ async fn issue(cx: &mut Context<'_>, terms: &Terms, form: Form) -> Result<Outcom
         bound_cidrs: cidrs(terms, &owner, &token.bound_cidrs)?,
         session: terms.session_token.map_or(lives_s <= SESSION_TTL_S_MAX, |flag| flag.0),
         owner,
+        assumed_role: None,
+        issuer,
         now,
         expires,
     };
@@ -204,7 +219,13 @@ async fn issue(cx: &mut Context<'_>, terms: &Terms, form: Form) -> Result<Outcom
 
 /// Policies that the key is narrowed to; each must be the issuer's.
 fn named_policies(caller: &Caller, terms: &Terms) -> Result<Option<Vec<String>>, Error> {
-    let Some(list) = terms.policies.as_ref().filter(|list| !list.0.is_empty()) else { return Ok(None) };
+    let Some(list) = &terms.policies else { return Ok(None) };
+    // Whoever sends a list that names nothing meant to narrow the key.
+    if list.0.is_empty() || list.0.iter().any(|name| name.trim().is_empty()) {
+        return Err(Error::invalid(
+            "`policies` is empty or has an empty name: name what the key shall have, or leave it out for all that its owner has",
+        ));
+    }
     let names = policies::names(&list.0)?;
     check_policies(caller, Some(&names))?;
     Ok(Some(names))
@@ -278,6 +299,8 @@ struct Who<'a> {
     display_name: &'a str,
     entity_id: &'a str,
     metadata: &'a BTreeMap<String, String>,
+    /// What the kernel knows of the key that signed; `null` for a token.
+    key: Option<&'a KeyFacts>,
 }
 
 /// What may be known of a key: never its secret.

@@ -1,5 +1,6 @@
 //! Access keys over the whole pipeline: whom they stand for, what they may, and when they end.
 
+use crate::access_keys::{self, NewKey, Owner};
 use crate::system::token::tests::harness::{Reply, World};
 use cardea_crypto::mac::{hmac_chain, hmac_sha256};
 use cardea_model::request::KeyWish;
@@ -297,11 +298,10 @@ async fn a_key_of_an_entity_outlives_its_issuer_and_follows_the_entity() {
     let refused = issue(&world, &lacking, json!({ "entity_id": entity })).await.unwrap_err();
     assert!(refused.client.contains("policies that its issuer does not have"), "{}", refused.client);
 
-    let issuer = token(&world, &["issue-sudo", "mounts"]).await;
-    let reply = issue(&world, &issuer, json!({ "entity_id": entity, "ttl": "720h", "name": "ci" })).await.unwrap();
+    let terms = json!({ "entity_id": entity, "ttl": "720h", "name": "ci", "policies": ["mounts"] });
+    let reply = issue(&world, &world.root, terms).await.unwrap();
     let key = Key::of(&reply);
     assert_eq!((&key.session, &reply.data["policies"]), (&None, &json!(["mounts"])));
-    world.prepare("auth/token/revoke", json!({ "token": issuer })).await;
     read(&world, &key, "sys/mounts").await.unwrap();
     // What the entity gets later is not the key's; what it loses is.
     world.prepare("identity/entity/name/pay", json!({"policies": ["mounts", "acls"]})).await;
@@ -425,8 +425,7 @@ async fn a_login_may_answer_with_a_key_whose_token_ends_with_it() {
     world.stub(json!({"policies": ["mounts"], "no_default_policy": true, "period_s": 100_000, "kind": "batch"})).await;
     let tokens = world.count().await;
     for (asked, expected) in [(None, 3_600), (Some(900), 900), (Some(90_000), 43_200)] {
-        let metadata = [("aws_role".to_owned(), "stub/r".to_owned())].into();
-        let wish = KeyWish { ttl: asked.map(TtlSeconds), name: "session".to_owned(), metadata };
+        let wish = KeyWish { ttl: asked.map(TtlSeconds), name: "session".to_owned(), role: "r".to_owned() };
         let answer = log_in(&world, "auth/stub/login", "web", wish).await.unwrap();
         let Body::Object(payload) = &answer.body else { panic!("{answer:?}") };
         let data: Value = serde_json::from_str(payload.text()).unwrap();
@@ -436,7 +435,7 @@ async fn a_login_may_answer_with_a_key_whose_token_ends_with_it() {
         read(&world, &key, "sys/mounts").await.unwrap();
         let who = read(&world, &key, "identity/access-key/caller").await.unwrap();
         assert_eq!(who["display_name"], json!("stub-session"));
-        assert_eq!(who["metadata"]["aws_role"], json!("stub/r"));
+        assert_eq!(who["key"]["assumed_role"], json!({ "mount": "stub", "role": "r", "session": "session" }));
         world.pass_s(expected);
         assert_eq!(fault(read(&world, &key, "sys/mounts").await), Some(CredentialFault::ExpiredKey));
         for _ in 0..4 {
@@ -489,4 +488,110 @@ async fn only_service_tokens_issue_and_uses_are_counted() {
     read(&world, &key, "sys/mounts").await.unwrap();
     read(&world, &key, "sys/mounts").await.unwrap();
     assert_eq!(fault(read(&world, &key, "sys/mounts").await), Some(CredentialFault::UnknownKey));
+}
+
+/// Free metadata says nothing of roles, whatever its names.
+#[tokio::test]
+async fn metadata_makes_no_assumed_role() {
+    let world = world().await;
+    let meta = json!({"aws_role": "k8s/admin", "aws_session": "s", "assumed_role": "x", "key": "y"});
+    let fields = json!({"policies": ["issue"], "ttl": "1h", "meta": meta});
+    let holder = world.token(fields).await.token();
+    let key = Key::of(&issue(&world, &holder, json!({"name": "ci"})).await.unwrap());
+    let who = read(&world, &key, "identity/access-key/caller").await.unwrap();
+    let facts = json!({ "owner": "token", "of_entity": false, "name": "ci", "assumed_role": null });
+    assert_eq!(who["key"], facts);
+    let by_token = world.read(&holder, "identity/access-key/caller").await.unwrap().data;
+    assert_eq!((&by_token["key"], &by_token["metadata"]), (&Value::Null, &meta));
+}
+
+#[tokio::test]
+async fn a_key_of_a_foreign_entity_has_nothing_that_its_issuer_lacks() {
+    let world = world().await;
+    let text = r#"path "sys/policies/acl/{{identity.entity.name}}" { capabilities = ["read"] }"#;
+    world.policy("own", text).await;
+    let body = json!({"name": "mounts", "policies": ["mounts", "own"]});
+    let entity = world.prepare("identity/entity", body).await.data["id"].clone();
+    let issuer =
+        world.token(json!({"policies": ["issue-sudo", "mounts", "own"], "no_default_policy": true, "ttl": "2h"}));
+    let issuer = issuer.await.token();
+    // The name is the issuer's, too; what it means is not.
+    for body in [json!({ "entity_id": entity }), json!({ "entity_id": entity, "policies": ["own"] })] {
+        let refused = issue(&world, &issuer, body).await.unwrap_err();
+        assert!(refused.client.contains("templates"), "{}", refused.client);
+    }
+    let path = "sys/policies/acl/mounts";
+    let roots = json!({ "entity_id": entity, "policies": ["mounts", "own"], "ttl": "6h" });
+    let of_root = Key::of(&issue(&world, &world.root, roots).await.unwrap());
+    read(&world, &of_root, path).await.unwrap();
+    let reply = issue(&world, &issuer, json!({ "entity_id": entity, "policies": ["mounts"], "ttl": "6h" })).await;
+    let reply = reply.unwrap();
+    // It ends with the issuer at the latest.
+    assert_eq!(reply.data["ttl"], json!(7_200));
+    let key = Key::of(&reply);
+    read(&world, &key, "sys/mounts").await.unwrap();
+    // A policy that becomes a template later is not the key's any more.
+    world.policy("mounts", &format!("{MOUNTS}\n{text}")).await;
+    assert_eq!(fault(read(&world, &key, "sys/mounts").await), None);
+    assert_eq!(fault(read(&world, &key, path).await), None);
+    world.policy("mounts", MOUNTS).await;
+    read(&world, &key, "sys/mounts").await.unwrap();
+    world.prepare("auth/token/revoke", json!({ "token": issuer })).await;
+    assert_eq!(fault(read(&world, &key, "sys/mounts").await), Some(CredentialFault::UnknownKey));
+    read(&world, &of_root, "sys/mounts").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_list_that_names_no_policy_is_refused() {
+    let world = world().await;
+    let holder = token(&world, &["issue", "mounts"]).await;
+    for policies in [json!([]), json!([""]), json!([" ", ""]), json!(""), json!(",")] {
+        let refused = issue(&world, &holder, json!({ "policies": policies })).await.unwrap_err();
+        assert!(refused.client.contains("`policies` is empty"), "{policies}: {}", refused.client);
+    }
+    issue(&world, &holder, json!({ "policies": null })).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_owner_has_so_many_live_keys_and_no_more() {
+    let world = world().await;
+    let holder = token(&world, &["issue", "mounts"]).await;
+    let active = world.active();
+    let mut txn = active.sealed.txn();
+    let now = txn.now().await.unwrap();
+    let owner = Owner::Token { id: active.hashes.token_id(&holder) };
+    for n in 1..access_keys::LIVE_KEYS_MAX {
+        let new = NewKey {
+            name: String::new(),
+            owner: owner.clone(),
+            policies: None,
+            bound_cidrs: Vec::new(),
+            session: true,
+            assumed_role: None,
+            issuer: None,
+            now,
+            expires: now.plus(TtlSeconds(600)),
+        };
+        access_keys::issue(&mut txn, &NamespaceId::root(), &*active.rng, new).unwrap();
+        // A transaction has a bound of its own.
+        if n % 20 == 0 {
+            txn.commit().await.unwrap();
+            txn = active.sealed.txn();
+        }
+    }
+    txn.commit().await.unwrap();
+    let last = Key::of(&issue(&world, &holder, json!({"ttl": "20m"})).await.unwrap());
+    let refused = issue(&world, &holder, json!({})).await.unwrap_err();
+    assert!(refused.client.contains("1000 access keys"), "{}", refused.client);
+    // Another owner's are its own; a deleted key makes room, and so do ended ones.
+    let other = token(&world, &["issue"]).await;
+    issue(&world, &other, json!({})).await.unwrap();
+    world.ask(&holder, Method::Delete, &format!("identity/access-key/id/{}", last.id), Value::Null).await.unwrap();
+    issue(&world, &holder, json!({})).await.unwrap();
+    issue(&world, &holder, json!({})).await.unwrap_err();
+    world.pass_s(600);
+    issue(&world, &holder, json!({})).await.unwrap();
+    // The sweep of so many stays within one transaction's bound.
+    world.pass_s(90_000);
+    crate::runner::round(&world.active()).await.unwrap();
 }
