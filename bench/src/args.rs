@@ -186,7 +186,8 @@ pub enum Mode {
 /// Flags of a measurement.
 #[derive(Args)]
 pub struct MatrixArgs {
-    /// Operations: kv-read, kv-write-one, kv-write-spread, kv-mix-90-10, token-lookup, approle-login, database-creds.
+    /// Operations: kv-read, kv-write-one, kv-write-spread, kv-mix-90-10, token-lookup, approle-login, database-creds,
+    /// transit-encrypt, transit-sign, get-secret-value, put-secret-value, kms-encrypt, kms-decrypt, kms-data-key, kms-sign.
     #[arg(long, value_delimiter = ',', value_parser = Kind::parse)]
     pub ops: Vec<Kind>,
     /// Numbers of connections.
@@ -242,11 +243,14 @@ impl From<String> for Zeroed {
     }
 }
 
+/// Where the secrets lie unless a flag says otherwise; servers that this program starts show this place to AWS's clients.
+pub const MOUNT_DEFAULT: &str = "bench";
+
 /// Flags of what is set up on the server.
 #[derive(Args)]
 pub struct SubjectArgs {
     /// Path of the KV mount that is made and removed.
-    #[arg(long, default_value = "bench")]
+    #[arg(long, default_value = MOUNT_DEFAULT)]
     pub mount: String,
     /// Secrets to read from, and as many to write to.
     #[arg(long, default_value_t = 1000)]
@@ -416,7 +420,7 @@ mod tests {
         assert_eq!(plan.kinds, [Kind::KvRead, Kind::ApproleLogin]);
         assert_eq!((plan.connections, plan.closed, plan.open), (vec![2, 4], true, Some(Offer::Rate(10.0))));
         let plan = parse("b -token t -mode open -generator-cpus 1-2").unwrap();
-        assert_eq!((plan.kinds.len(), plan.closed, plan.open), (7, false, Some(Offer::Share(0.5))));
+        assert_eq!((plan.kinds.len(), plan.closed, plan.open), (Kind::ALL.len(), false, Some(Offer::Share(0.5))));
         assert_eq!(plan.generator_cpus, Some(vec![1, 2]));
         for text in [
             "b -token t -ops fast",

@@ -147,6 +147,8 @@ fn reply(state: &State, method: &str, path: &str, body: &Value) -> (u16, Value) 
             let right = body == &json!({ "role_id": "role", "secret_id": "secret" });
             (if right { 200 } else { 400 }, json!({ "auth": { "client_token": "hvs.new", "accessor": "a" } }))
         }
+        ("POST", _) if path.contains("/encrypt/") => (200, json!({ "data": { "ciphertext": "vault:v1:AAAA" } })),
+        ("POST", _) if path.contains("/sign/") => (200, json!({ "data": { "signature": "vault:v1:AAAA" } })),
         ("GET", _) if path.contains("/creds/") => match state.mistakes.lock().unwrap().no_database {
             true => (400, json!({ "errors": ["unknown role"] })),
             false => (200, json!({ "lease_id": "l", "data": { "username": "u", "password": "p" } })),

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::{
     api::Admin,
     args::Audit,
+    args::MOUNT_DEFAULT,
     error::BenchError,
     process::{Cpus, Guarded, spawn_on},
     script::{READ_FOLDER, Subject, key_name},
@@ -48,7 +49,9 @@ fn configuration(folder: &Path, port: u16, audit: Audit) -> String {
     format!(
         "storage \"embedded\" {{\n  path = \"{}\"\n}}\n\
          listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_disable = 1\n}}\n\
-         api_addr = \"http://127.0.0.1:{port}\"\ndisable_mlock = true\n{log}",
+         api_addr = \"http://127.0.0.1:{port}\"\ndisable_mlock = true\n\
+         dialect \"aws_secrets_manager\" {{\n  mount = \"{MOUNT_DEFAULT}\"\n}}\n\
+         dialect \"aws_kms\" {{\n  mount = \"{MOUNT_DEFAULT}-transit\"\n}}\n{log}",
         folder.join("data").display()
     )
 }

@@ -15,6 +15,7 @@ mod process;
 mod report;
 mod scale;
 mod script;
+mod signed;
 mod subject;
 mod wire;
 

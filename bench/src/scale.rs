@@ -292,6 +292,8 @@ impl Run<'_> {
             credentials_path: None,
             secrets: self.args.secrets,
             values,
+            transit_mount: None,
+            aws: None,
         };
         Script::new(Kind::KvRead, &subject).ok_or_else(|| BenchError::Setup("there is nothing to read".into()))
     }

@@ -3,11 +3,16 @@
 //! It never opens a connection and never reads the clock.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
+
+use crate::signed::{AccessKey, Signer};
 
 /// What is asked of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,11 +34,27 @@ pub enum Kind {
     ApproleLogin,
     /// Have a database user made.
     DatabaseCreds,
+    /// Encrypt 4 KiB under a key of the transit engine.
+    TransitEncrypt,
+    /// Sign 32 bytes with a key of the transit engine (ECDSA on P-256).
+    TransitSign,
+    /// Read one of the secrets, uniformly chosen, as AWS Secrets Manager does.
+    GetSecretValue,
+    /// Write new versions of the secrets in turn, as AWS Secrets Manager does.
+    PutSecretValue,
+    /// Encrypt 4 KiB as AWS KMS does.
+    KmsEncrypt,
+    /// Decrypt such a ciphertext.
+    KmsDecrypt,
+    /// Have a data key of 32 bytes made.
+    KmsGenerateDataKey,
+    /// Sign 32 bytes (ECDSA on P-256).
+    KmsSign,
 }
 
 impl Kind {
     /// The operations of a full run, in the order of the report.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 15] = [
         Kind::KvRead,
         Kind::KvWriteOne,
         Kind::KvWriteSpread,
@@ -41,6 +62,14 @@ impl Kind {
         Kind::TokenLookup,
         Kind::ApproleLogin,
         Kind::DatabaseCreds,
+        Kind::TransitEncrypt,
+        Kind::TransitSign,
+        Kind::GetSecretValue,
+        Kind::PutSecretValue,
+        Kind::KmsEncrypt,
+        Kind::KmsDecrypt,
+        Kind::KmsGenerateDataKey,
+        Kind::KmsSign,
     ];
 
     /// Its name in flags and reports.
@@ -54,6 +83,14 @@ impl Kind {
             Kind::TokenLookup => "token-lookup",
             Kind::ApproleLogin => "approle-login",
             Kind::DatabaseCreds => "database-creds",
+            Kind::TransitEncrypt => "transit-encrypt",
+            Kind::TransitSign => "transit-sign",
+            Kind::GetSecretValue => "get-secret-value",
+            Kind::PutSecretValue => "put-secret-value",
+            Kind::KmsEncrypt => "kms-encrypt",
+            Kind::KmsDecrypt => "kms-decrypt",
+            Kind::KmsGenerateDataKey => "kms-data-key",
+            Kind::KmsSign => "kms-sign",
         }
     }
 
@@ -65,7 +102,10 @@ impl Kind {
 
     /// Every request of it changes the store, so that its rate times one sync says how many share a sync.
     pub fn writes(self) -> bool {
-        matches!(self, Kind::KvWriteOne | Kind::KvWriteSpread | Kind::ApproleLogin | Kind::DatabaseCreds)
+        matches!(
+            self,
+            Kind::KvWriteOne | Kind::KvWriteSpread | Kind::ApproleLogin | Kind::DatabaseCreds | Kind::PutSecretValue
+        )
     }
 }
 
@@ -152,6 +192,10 @@ pub enum Expected {
     Token,
     /// A user, a password and a lease.
     Credential,
+    /// The value of this key, in a JSON text in a JSON text.
+    SecretString(u64),
+    /// A text under this name that is not empty.
+    Member(&'static str),
     /// These bytes and no others.
     Exactly,
 }
@@ -196,6 +240,10 @@ pub struct Subject {
     pub secrets: u64,
     /// Their values.
     pub values: Values,
+    /// Path of a transit mount with the keys [`AEAD_KEY`] and [`SIGN_KEY`], when there is one.
+    pub transit_mount: Option<String>,
+    /// An access key and a ciphertext of KMS's (base64), where AWS's dialects are spoken over these mounts.
+    pub aws: Option<(AccessKey, String)>,
 }
 
 /// Folder of the secrets that are read.
@@ -204,6 +252,12 @@ pub const READ_FOLDER: &str = "r";
 pub const SPREAD_FOLDER: &str = "s";
 /// The one secret of the writes to one key.
 pub const HOT_KEY: &str = "one";
+/// The symmetric key of the transit mount.
+pub const AEAD_KEY: &str = "aead";
+/// Its signing key.
+pub const SIGN_KEY: &str = "sign";
+/// Bytes that are encrypted at once: KMS's most.
+pub const PLAINTEXT_BYTES: usize = 4096;
 /// Part of the mix that writes, in percent.
 const MIX_WRITES_PERCENT: u64 = 10;
 
@@ -217,6 +271,9 @@ pub struct Script {
     write: Zeroizing<Vec<u8>>,
     write_tail: Zeroizing<Vec<u8>>,
     expected_text: Vec<u8>,
+    signed: Option<(Signer, Vec<u8>)>,
+    /// Tells the writes of one script from those of every other.
+    serial: AtomicU64,
 }
 
 impl Script {
@@ -242,6 +299,20 @@ impl Script {
                 format!("{tail}Content-Type: application/json\r\nContent-Length: {body_length}\r\n\r\n").into_bytes(),
             ),
             expected_text: Vec::new(),
+            signed: None,
+            serial: AtomicU64::new(NEXT_SERIES.fetch_add(1, Ordering::Relaxed) << 40),
+        };
+        let plaintext = || BASE64.encode([7; PLAINTEXT_BYTES]);
+        let digest = || BASE64.encode([7; 32]);
+        let post = |path: String, body: String| {
+            let length = body.len();
+            let head =
+                format!("POST /v1/{path}{tail}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+            Zeroizing::new([head, body].concat().into_bytes())
+        };
+        let aws = |service, target, body: String| {
+            let (key, _) = subject.aws.as_ref()?;
+            Some((Signer::new(&subject.authority, key, service, target), body.into_bytes()))
         };
         match kind {
             Kind::Bare => return None,
@@ -270,6 +341,47 @@ impl Script {
                 let path = subject.credentials_path.as_ref()?;
                 script.read = Zeroizing::new(format!("GET /v1/{path}{tail}\r\n").into_bytes());
             }
+            Kind::TransitEncrypt => {
+                let mount = subject.transit_mount.as_ref()?;
+                script.read =
+                    post(format!("{mount}/encrypt/{AEAD_KEY}"), format!("{{\"plaintext\":\"{}\"}}", plaintext()));
+            }
+            Kind::TransitSign => {
+                let mount = subject.transit_mount.as_ref()?;
+                script.read = post(
+                    format!("{mount}/sign/{SIGN_KEY}"),
+                    format!("{{\"input\":\"{}\",\"prehashed\":true}}", digest()),
+                );
+            }
+            Kind::GetSecretValue => {
+                let body = format!("{{\"SecretId\":\"{READ_FOLDER}/");
+                script.signed = Some(aws("secretsmanager", "secretsmanager.GetSecretValue", body)?);
+            }
+            Kind::PutSecretValue => {
+                let body = format!("{{\"SecretId\":\"{SPREAD_FOLDER}/");
+                script.signed = Some(aws("secretsmanager", "secretsmanager.PutSecretValue", body)?);
+            }
+            Kind::KmsEncrypt => {
+                let body = format!("{{\"KeyId\":\"alias/{AEAD_KEY}\",\"Plaintext\":\"{}\"}}", plaintext());
+                script.signed = Some(aws("kms", "TrentService.Encrypt", body)?);
+            }
+            Kind::KmsDecrypt => {
+                let (_, ciphertext) = subject.aws.as_ref()?;
+                script.signed =
+                    Some(aws("kms", "TrentService.Decrypt", format!("{{\"CiphertextBlob\":\"{ciphertext}\"}}"))?);
+            }
+            Kind::KmsGenerateDataKey => {
+                let body = format!("{{\"KeyId\":\"alias/{AEAD_KEY}\",\"KeySpec\":\"AES_256\"}}");
+                script.signed = Some(aws("kms", "TrentService.GenerateDataKey", body)?);
+            }
+            Kind::KmsSign => {
+                let body = format!(
+                    "{{\"KeyId\":\"alias/{SIGN_KEY}\",\"Message\":\"{}\",\"MessageType\":\"DIGEST\",\
+                     \"SigningAlgorithm\":\"ECDSA_SHA_256\"}}",
+                    digest()
+                );
+                script.signed = Some(aws("kms", "TrentService.Sign", body)?);
+            }
         }
         Some(script)
     }
@@ -293,6 +405,8 @@ impl Script {
             read_tail: Zeroizing::new(Vec::new()),
             write_tail: Zeroizing::new(Vec::new()),
             expected_text: body.to_vec(),
+            signed: None,
+            serial: AtomicU64::new(0),
         }
     }
 
@@ -315,7 +429,39 @@ impl Script {
             Kind::KvWriteOne => self.fill_write(None, out),
             Kind::KvMix if draw.below(100) < MIX_WRITES_PERCENT => self.fill_write(Some(draw.below(self.secrets)), out),
             Kind::KvMix => self.fill_read(draw.below(self.secrets), out),
+            Kind::TransitEncrypt => self.fixed(out, Expected::Member("ciphertext")),
+            Kind::TransitSign => self.fixed(out, Expected::Member("signature")),
+            Kind::GetSecretValue => {
+                let number = draw.below(self.secrets);
+                self.sign(&format!("{}\"}}", key_name(number)), out);
+                Expected::SecretString(number)
+            }
+            Kind::PutSecretValue => {
+                let number = turn % self.secrets;
+                let mut value = Vec::new();
+                self.values.write(number, &mut value);
+                let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+                let rest = format!(
+                    "{}\",\"ClientRequestToken\":\"bench-{serial:032x}\",\"SecretString\":\"{{\\\"value\\\":\\\"{}\\\"}}\"}}",
+                    key_name(number),
+                    String::from_utf8_lossy(&value)
+                );
+                self.sign(&rest, out);
+                Expected::Member("VersionId")
+            }
+            Kind::KmsEncrypt => self.sign("", out).member("CiphertextBlob"),
+            Kind::KmsDecrypt => self.sign("", out).member("Plaintext"),
+            Kind::KmsGenerateDataKey => self.sign("", out).member("CiphertextBlob"),
+            Kind::KmsSign => self.sign("", out).member("Signature"),
         }
+    }
+
+    /// Puts the signed request whose body ends in `rest` into `out`.
+    fn sign(&self, rest: &str, out: &mut Vec<u8>) -> Sent {
+        if let Some((signer, start)) = &self.signed {
+            signer.write(&[start, rest.as_bytes()].concat(), out);
+        }
+        Sent
     }
 
     fn fixed(&self, out: &mut Vec<u8>, expected: Expected) -> Expected {
@@ -375,6 +521,10 @@ impl Script {
                     && has_text(body, b"\"password\":\"")
                     && has_text(body, b"\"lease_id\":\"")
             }
+            Expected::SecretString(number) => text_after(body, b"\\\"value\\\":\\\"").is_some_and(|rest| {
+                rest.get(..self.values.size_bytes()).is_some_and(|value| self.values.matches(number, value))
+            }),
+            Expected::Member(name) => has_text(body, format!("\"{name}\":\"").as_bytes()),
             Expected::Exactly => false,
         }
     }
@@ -397,11 +547,32 @@ impl Script {
                 let all = ["/data/username", "/data/password", "/lease_id"].iter().all(|at| !text(at).is_empty());
                 (all, "no user, password or lease")
             }
+            Expected::SecretString(number) => {
+                let inner: Value = serde_json::from_str(text("/SecretString")).unwrap_or_default();
+                let value = inner.get("value").and_then(Value::as_str).unwrap_or_default();
+                (self.values.matches(number, value.as_bytes()), "not the value of the key")
+            }
+            Expected::Member(name) => {
+                let found = [format!("/{name}"), format!("/data/{name}")];
+                (found.iter().any(|at| !text(at).is_empty()), "not what was asked for")
+            }
             Expected::Exactly => (false, "not the fixed bytes"),
         };
         if right { Ok(()) } else { Err(Mismatch::Body(what)) }
     }
 }
+
+/// A signed request was put in place.
+struct Sent;
+
+impl Sent {
+    fn member(self, name: &'static str) -> Expected {
+        Expected::Member(name)
+    }
+}
+
+/// Scripts made so far: each numbers its writes apart from all others, by this process's start.
+static NEXT_SERIES: AtomicU64 = AtomicU64::new(1);
 
 const VALUE_BODY_START: &[u8] = b"{\"data\":{\"value\":\"";
 const VALUE_BODY_END: &[u8] = b"\"}}";

@@ -8,13 +8,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
     api::Admin,
     error::BenchError,
-    script::{Draw, HOT_KEY, Kind, READ_FOLDER, SPREAD_FOLDER, Script, Subject, Values, key_name},
+    script::{
+        AEAD_KEY, Draw, HOT_KEY, Kind, PLAINTEXT_BYTES, READ_FOLDER, SIGN_KEY, SPREAD_FOLDER, Script, Subject, Values,
+        key_name,
+    },
+    signed::{AccessKey, Signer},
     wire::WireError,
 };
 
@@ -70,6 +75,10 @@ impl SubjectPlan {
         format!("{}-approle", self.mount)
     }
 
+    fn transit_mount(&self) -> String {
+        format!("{}-transit", self.mount)
+    }
+
     fn database_mount(&self) -> String {
         format!("{}-database", self.mount)
     }
@@ -99,6 +108,8 @@ fn make(admin: &mut Admin, plan: &SubjectPlan) -> Result<Subject, BenchError> {
     let (mount, approle) = (&plan.mount, plan.approle_mount());
     let mut rules = format!(
         "path \"{mount}/data/*\" {{ capabilities = [\"create\", \"read\", \"update\"] }}\n\
+         path \"{mount}-transit/*\" {{ capabilities = [\"update\"] }}\n\
+         path \"identity/access-key\" {{ capabilities = [\"update\"] }}\n\
          path \"auth/token/lookup-self\" {{ capabilities = [\"read\"] }}\n"
     );
     if let Some((database, role)) = plan.credentials() {
@@ -135,10 +146,17 @@ fn make(admin: &mut Admin, plan: &SubjectPlan) -> Result<Subject, BenchError> {
         credentials_path: None,
         secrets: plan.secrets.max(1),
         values: Values::new(plan.value_bytes),
+        transit_mount: None,
+        aws: None,
     };
     subject.credentials_path = database(admin, plan)?;
     wait_for_mount(admin, &subject)?;
     load(admin, &subject)?;
+    subject.transit_mount = Some(transit(admin, plan)?);
+    subject.aws = aws(admin, &subject);
+    if subject.aws.is_none() {
+        eprintln!("AWS's operations are skipped: no access key, or no answer at their door");
+    }
     Ok(subject)
 }
 
@@ -168,6 +186,40 @@ fn database(admin: &mut Admin, plan: &SubjectPlan) -> Result<Option<String>, Ben
         }
         Err(error) => Err(error),
     }
+}
+
+/// A transit mount of our own with a key of each kind.
+fn transit(admin: &mut Admin, plan: &SubjectPlan) -> Result<String, BenchError> {
+    let mount = plan.transit_mount();
+    admin.insist("POST", &format!("sys/mounts/{mount}"), Some(&json!({ "type": "transit" })))?;
+    admin.insist("POST", &format!("{mount}/keys/{AEAD_KEY}"), Some(&json!({ "type": "aes256-gcm96" })))?;
+    admin.insist("POST", &format!("{mount}/keys/{SIGN_KEY}"), Some(&json!({ "type": "ecdsa-p256" })))?;
+    Ok(mount)
+}
+
+/// An access key for the load's token, and a ciphertext made with it; `None` where the server speaks no such dialect.
+fn aws(admin: &mut Admin, subject: &Subject) -> Option<(AccessKey, String)> {
+    let mut caller = Admin::new(admin.endpoint().clone(), subject.token.clone()).ok()?;
+    let made = caller.insist("POST", "identity/access-key", Some(&json!({ "ttl": "11h" }))).ok()?;
+    let text = |name: &str| made.pointer(&format!("/data/{name}")).and_then(Value::as_str).unwrap_or_default();
+    let key = AccessKey {
+        id: text("access_key_id").to_owned(),
+        secret: Zeroizing::new(text("secret_access_key").to_owned()),
+        session_token: Zeroizing::new(text("session_token").to_owned()),
+    };
+    let body = format!(
+        "{{\"KeyId\":\"alias/{AEAD_KEY}\",\"Plaintext\":\"{}\"}}",
+        base64::engine::general_purpose::STANDARD.encode([7; PLAINTEXT_BYTES])
+    );
+    let mut request = Vec::new();
+    Signer::new(&subject.authority, &key, "kms", "TrentService.Encrypt").write(body.as_bytes(), &mut request);
+    let ciphertext = admin.block_on(async {
+        let mut connection = admin.endpoint().connect().await.ok()?;
+        let answer = connection.exchange(&request).await.ok()?;
+        let body: Value = serde_json::from_slice(answer.body).ok()?;
+        Some(body.get("CiphertextBlob")?.as_str()?.to_owned())
+    })?;
+    Some((key, ciphertext))
 }
 
 fn wait_for_mount(admin: &mut Admin, subject: &Subject) -> Result<(), BenchError> {
@@ -268,6 +320,7 @@ pub fn clean(admin: &mut Admin, plan: &SubjectPlan, subject: Option<&Subject>) -
     if matches!(plan.database, Database::Own(_)) {
         calls.push(("DELETE", format!("sys/mounts/{}", plan.database_mount()), None));
     }
+    calls.push(("DELETE", format!("sys/mounts/{}", plan.transit_mount()), None));
     calls.push(("DELETE", format!("sys/auth/{}", plan.approle_mount()), None));
     calls.push(("DELETE", format!("sys/policies/acl/{}", plan.mount), None));
     calls.push(("DELETE", format!("sys/mounts/{}", plan.mount), None));

@@ -47,6 +47,8 @@ fn a_whole_run_prints_every_cell_and_leaves_nothing_behind() {
         "token-lookup",
         "approle-login",
         "database-creds",
+        "transit-encrypt",
+        "transit-sign",
     ] {
         let lines = out.lines().filter(|line| line.starts_with("server") && line.contains(operation)).count();
         assert_eq!(lines, 2, "{operation}: one line for each pace\n{out}");
@@ -62,7 +64,7 @@ fn a_whole_run_prints_every_cell_and_leaves_nothing_behind() {
 
     let written = std::fs::read_to_string(&file).unwrap();
     let report: serde_json::Value = serde_json::from_str(&written).unwrap();
-    assert_eq!(report["rows"].as_array().unwrap().len(), 1 + 7 * 2);
+    assert_eq!(report["rows"].as_array().unwrap().len(), 1 + 9 * 2);
     let syncs = report["rows"][1]["rounds"][0]["syncs"].as_f64().unwrap();
     assert!((0.01..2.0).contains(&syncs), "the fake counts one sync a request, the report says {syncs}");
 

@@ -20,6 +20,8 @@ fn subject(fake: &Fake) -> Subject {
         credentials_path: None,
         secrets: 5,
         values: Values::new(64),
+        transit_mount: None,
+        aws: None,
     }
 }
 

@@ -14,6 +14,8 @@ fn subject() -> Subject {
         credentials_path: Some("database/creds/payments".into()),
         secrets: 10,
         values: Values::new(1024),
+        transit_mount: Some("bench-transit".into()),
+        aws: None,
     }
 }
 
@@ -31,15 +33,22 @@ fn value(number: u64) -> String {
 
 #[test]
 fn requests_are_well_formed() {
+    let mut subject = subject();
+    let text = |text: &str| Zeroizing::new(text.to_owned());
+    subject.aws =
+        Some((AccessKey { id: "CDAS1".into(), secret: text("s"), session_token: text("st") }, "AAAA".to_owned()));
     for kind in Kind::ALL {
-        let script = Script::new(kind, &subject()).unwrap();
+        let script = Script::new(kind, &subject).unwrap();
         for turn in 0..20 {
             let (text, _) = sent(&script, turn);
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
             assert_eq!(length.map_or(0, |length| length.parse().unwrap()), body.len(), "{}", kind.name());
             assert!(body.is_empty() || serde_json::from_str::<Value>(body).is_ok(), "{}", kind.name());
-            assert_eq!(head.contains("X-Vault-Token: t0ken"), kind != Kind::ApproleLogin, "{}", kind.name());
+            let is_signed = head.contains("X-Amz-Target: ") && head.contains(", Signature=");
+            assert_eq!(is_signed, script.signed.is_some(), "{}", kind.name());
+            let shows_token = kind != Kind::ApproleLogin && !is_signed;
+            assert_eq!(head.contains("X-Vault-Token: t0ken"), shows_token, "{}", kind.name());
             assert!(head.contains("\r\nHost: 127.0.0.1:8200"), "{}", kind.name());
         }
     }
