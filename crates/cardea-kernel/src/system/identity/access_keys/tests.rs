@@ -323,6 +323,7 @@ async fn a_key_of_a_tokens_entity_has_its_policies_as_they_are_now() {
     let world = world().await;
     world.stub(json!({"policies": ["issue"], "no_default_policy": true})).await;
     let login = world.log_in("web").await.unwrap();
+    assert_eq!(login.auth["metadata"], json!({ "door": "stub" }), "claims override no fact of the method's");
     let key = Key::of(&issue(&world, &login.token(), json!({})).await.unwrap());
     assert_eq!(fault(read(&world, &key, "sys/mounts").await), None);
     let entity = login.auth["entity_id"].as_str().unwrap().to_owned();

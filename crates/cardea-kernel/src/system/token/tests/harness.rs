@@ -231,9 +231,10 @@ impl AuthMethod for Stub {
         let terms = cx.state.get::<StubTerms>("terms").await?.unwrap_or_default().terms;
         Ok(Vouch::Yes(Box::new(Identification {
             alias: alias.clone(),
-            alias_metadata: BTreeMap::new(),
+            // Both have one key: what the method itself says must win.
+            alias_metadata: BTreeMap::from([("door".to_owned(), "what the alias claims".to_owned())]),
             display_name: String::new(),
-            metadata: BTreeMap::new(),
+            metadata: BTreeMap::from([("door".to_owned(), "stub".to_owned())]),
             terms,
             internal: BTreeMap::new(),
         })))
