@@ -72,7 +72,8 @@ fn instant(order: SecretOrder, secret: &Secret) -> u64 {
 /// In the store's own order, so that a page costs what it holds and what it passes over.
 async fn by_name(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage, Error> {
     let mut page = SecretPage::default();
-    // Where the last secret on this page stands, and how many names after it were passed over.
+    // Where the last secret on this page stands, and how many names that the caller may see were passed
+    // over after it.
     let mut place = SecretCursor { at_ms: 0, ..query.after.clone() };
     let mut to_skip = std::mem::take(&mut place.skip);
     let mut cursor = Some(place.after.clone()).filter(|after| !after.is_empty());
@@ -82,6 +83,10 @@ async fn by_name(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage
         let Some(last) = names.last() else { return Ok(page) };
         cursor = Some(last.clone());
         for name in &names {
+            // Before anything is counted: a client can make up its place, and must learn nothing from where that leads.
+            if !may_see(cx, name) {
+                continue;
+            }
             if to_skip > 0 {
                 to_skip -= 1;
                 place.skip += 1;
@@ -103,9 +108,13 @@ async fn by_name(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage
     }
 }
 
+fn may_see(cx: &Context<'_>, path: &str) -> bool {
+    cx.rights.allows(Action::Read, &format!("{}metadata/{path}", cx.mount.path))
+}
+
 /// The secret at a path, if the query wants it and the caller may know of it.
 async fn shown(cx: &mut Context<'_>, query: &SecretQuery, path: &str) -> Result<Option<Arc<Pointer>>, Error> {
-    if !cx.rights.allows(Action::Read, &format!("{}metadata/{path}", cx.mount.path)) {
+    if !may_see(cx, path) {
         return Ok(None);
     }
     let Some(pointer) = cx.state.peek::<Pointer>(path).await? else { return Ok(None) };

@@ -127,6 +127,10 @@ async fn repeats(
     value: &SecretValue,
 ) -> Result<Option<(u64, bool)>, Error> {
     let Some(version) = secret.versions.iter().find(|version| version.id == id) else { return Ok(None) };
+    // What can no longer be read must not be confirmed either, to who guesses it.
+    if !version.is_readable(cx.now) {
+        return Ok(Some((version.number, false)));
+    }
     let stored = cx.state.get::<StoredPayload>(&StoredPayload::name(&secret.id, version.number)).await?;
     let same = stored.is_some_and(|stored| {
         version.content == value.content
@@ -233,6 +237,7 @@ async fn move_stage(
     to: Option<&str>,
 ) -> Result<Secret, Error> {
     let mut secret = changeable(cx, at).await?;
+    let config = config(cx).await?;
     let number_of = |id: Option<&str>| match id {
         None => Ok(None),
         Some(id) => match secret.versions.iter().find(|version| version.id == id) {
@@ -261,6 +266,9 @@ async fn move_stage(
                 return Err(SecretFault::NoVersion.into());
             }
             if stage == STAGE_CURRENT {
+                if secret.current != to {
+                    check_blind_write(&config, &secret)?;
+                }
                 if secret.stages.get(STAGE_PREVIOUS) == Some(&to) {
                     secret.stages.remove(STAGE_PREVIOUS);
                 }
