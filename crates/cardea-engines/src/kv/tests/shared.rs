@@ -422,6 +422,12 @@ async fn what_the_caller_may_not_see_is_left_out_everywhere() {
     assert_eq!(next, SecretCursor { after: "a".to_owned(), skip: 0, at_ms: 0 });
     let page = list(&bench, SecretQuery { limit: 1, after: next, ..all() }).await.unwrap();
     assert_eq!((names(&page), &page.next), (vec!["z"], &None));
+    // A made-up place counts no name that is hidden.
+    for skip in 1..4 {
+        let after = SecretCursor { after: "a".to_owned(), skip, at_ms: 0 };
+        let page = list(&bench, SecretQuery { limit: 1, after, ..all() }).await.unwrap();
+        assert_eq!((names(&page), &page.next), (vec![], &None), "{skip}");
+    }
 
     let named = ["a", "hidden/1", "z", "none"].map(|name| (name.to_owned(), at(name)));
     let batch = batch(&bench, ManySecrets::Named(named.into())).await;
