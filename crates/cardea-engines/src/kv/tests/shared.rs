@@ -54,7 +54,7 @@ async fn put(bench: &Bench, name: &str, value: &str, word: &str, stages: &[&str]
     one(bench, name, SecretAct::Put(NewVersion { value: text(value), version_id: token(word), stages })).await
 }
 
-async fn move_stage(
+pub async fn move_stage(
     bench: &Bench,
     stage: &str,
     from: Option<&str>,
@@ -422,7 +422,6 @@ async fn what_the_caller_may_not_see_is_left_out_everywhere() {
     assert_eq!(next, SecretCursor { after: "a".to_owned(), skip: 0, at_ms: 0 });
     let page = list(&bench, SecretQuery { limit: 1, after: next, ..all() }).await.unwrap();
     assert_eq!((names(&page), &page.next), (vec!["z"], &None));
-    // A made-up place counts no name that is hidden.
     for skip in 1..4 {
         let after = SecretCursor { after: "a".to_owned(), skip, at_ms: 0 };
         let page = list(&bench, SecretQuery { limit: 1, after, ..all() }).await.unwrap();
