@@ -129,18 +129,30 @@ impl Params {
             .map(|(_, value)| zeroize::Zeroizing::new(value.clone().into_bytes()))
     }
 
-    /// All members of the body as one JSON object, token for token.
+    /// All members of the body as one JSON object, token for token; those of a form as texts.
+    ///
+    /// # Errors
+    /// Only what should not happen: names and texts can all be written as JSON.
     pub fn body_object(&self) -> Result<crate::Payload, Error> {
         let mut text = zeroize::Zeroizing::new(String::from("{"));
-        for (n, (key, raw)) in self.body.iter().enumerate() {
-            if n > 0 {
+        let quoted = |plain: &str| {
+            let quoted = serde_json::to_string(plain).map(zeroize::Zeroizing::new);
+            quoted.map_err(|_| Error::internal("a member could not be written"))
+        };
+        let mut member = |key: &str, value: &str| -> Result<(), Error> {
+            if text.len() > 1 {
                 text.push(',');
             }
-            text.push_str(
-                &serde_json::to_string(key).map_err(|_| Error::internal("a member's name could not be written"))?,
-            );
+            text.push_str(&quoted(key)?);
             text.push(':');
-            text.push_str(raw.get());
+            text.push_str(value);
+            Ok(())
+        };
+        for (key, value) in &self.query {
+            member(key, &quoted(value)?)?;
+        }
+        for (key, raw) in &self.body {
+            member(key, raw.get())?;
         }
         text.push('}');
         crate::Payload::parse(text.as_str().to_owned())

@@ -160,3 +160,11 @@ fn no_object_of_a_body_names_a_member_twice() {
     assert!(Params::from_json(format!("{{\"data\":{{{wide}\"z\":1}}}}").as_bytes()).is_ok());
     assert!(Params::from_json(format!("{{\"data\":{{{wide}\"k0\":1}}}}").as_bytes()).is_err());
 }
+
+#[test]
+fn members_of_a_form_are_texts_of_the_body() {
+    let form = Params::from_pairs(vec![("a".to_owned(), "1".to_owned()), ("b\"".to_owned(), "x y".to_owned())]);
+    assert_eq!(form.body_object().unwrap().text(), r#"{"a":"1","b\"":"x y"}"#);
+    let json = Params::from_json(br#"{"a":1.50}"#).unwrap();
+    assert_eq!(json.body_object().unwrap().text(), r#"{"a":1.50}"#);
+}
