@@ -26,6 +26,8 @@ pub(crate) struct Wishes {
     pub root_token: Option<SecretText>,
     pub address: Option<String>,
     pub store_token: bool,
+    /// Nothing is mounted at `secret/`.
+    pub no_kv: bool,
 }
 
 /// What a development server shows.
@@ -68,7 +70,9 @@ pub(crate) async fn prepare(node: &Arc<Node>, wishes: &Wishes) -> Result<Keys, S
         root_token = wished.duplicate();
     }
     let kv = "{\"type\":\"kv\",\"description\":\"key/value secret storage\",\"options\":{\"version\":\"2\"}}";
-    ask(node, &root_token, "sys/mounts/secret", kv).await.map_err(failed)?;
+    if !wishes.no_kv {
+        ask(node, &root_token, "sys/mounts/secret", kv).await.map_err(failed)?;
+    }
     Ok(Keys { unseal_key, root_token })
 }
 

@@ -40,6 +40,7 @@ Usage: cardea server [options]
   -dev                          A server in memory, initialised and unsealed. Never for real secrets.
   -dev-root-token-id=<id>       Its root token (or VAULT_DEV_ROOT_TOKEN_ID).
   -dev-listen-address=<addr>    Where it listens (or VAULT_DEV_LISTEN_ADDRESS); 127.0.0.1:8200.
+  -dev-no-kv                    Mount nothing at secret/.
   -dev-no-store-token           Leave ~/.vault-token alone.
 ";
 
@@ -50,6 +51,7 @@ const SWITCHES: &[&str] = &[
     "dev",
     "dev-no-store-token",
     "dev-no-kv",
+    "dev-kv-v1",
     "dev-tls",
     "dev-transactional",
     "dev-auto-seal",
@@ -121,6 +123,10 @@ impl Flags {
             "dev-no-store-token" => self.wishes.store_token = !on,
             "accept-restored" => self.accept_restored = on,
             "disable-mlock" => self.disable_mlock = on,
+            "dev-no-kv" => self.wishes.no_kv = on,
+            "dev-kv-v1" if on => {
+                return Err(StartError::new("-dev-kv-v1 is not supported: Cardea's kv has version 2 only"));
+            }
             "dev-tls" | "recovery" | "dev-auto-seal" | "dev-skip-init" if on => {
                 return Err(StartError::new(format!("-{name} is not supported")));
             }

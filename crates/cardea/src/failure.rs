@@ -21,6 +21,19 @@ impl Failure {
         Self { text: text.into(), code: CODE_USAGE }
     }
 
+    /// Exit code 1, in the words that scripts look for.
+    pub fn missing_field(name: &str) -> Self {
+        Self::usage(format!("Field {name:?} not present in secret"))
+    }
+
+    /// Exit code 1: a file could not be read. The usual cause in words that name a file.
+    pub fn file(path: &str, error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::usage(format!("Error reading {path}: the file does not exist")),
+            kind => Self::usage(format!("Error reading {path}: {kind}")),
+        }
+    }
+
     /// Exit code 2.
     pub fn server(text: impl Into<String>) -> Self {
         Self { text: text.into(), code: CODE_SERVER }

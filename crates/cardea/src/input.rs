@@ -80,7 +80,7 @@ pub fn from_stdin() -> Result<String, Failure> {
 /// All of a file.
 pub fn from_file(path: &str) -> Result<String, Failure> {
     let file = std::fs::File::open(path);
-    let file = file.map_err(|error| Failure::usage(format!("Error reading {path}: {}", error.kind())))?;
+    let file = file.map_err(|error| Failure::file(path, &error))?;
     bounded(file, path)
 }
 

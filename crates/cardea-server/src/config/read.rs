@@ -119,7 +119,10 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, StartError> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> StartError {
-    StartError::new(format!("{}: cannot be read: {}", path.display(), error.kind()))
+    match error.kind() {
+        std::io::ErrorKind::NotFound => StartError::new(format!("{}: the file does not exist", path.display())),
+        kind => StartError::new(format!("{}: cannot be read: {kind}", path.display())),
+    }
 }
 
 fn text(path: &Path) -> Result<String, StartError> {

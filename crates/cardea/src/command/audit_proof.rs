@@ -220,7 +220,7 @@ fn verify(call: &Call) -> Result<(), Failure> {
         let checkpoint = Checkpoint::parse(&text);
         trusted.push(checkpoint.map_err(|error| Failure::usage(format!("Error reading checkpoint {file}: {error}")))?);
     }
-    let file = File::open(path).map_err(|error| Failure::usage(format!("Error reading {path}: {}", error.kind())))?;
+    let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
     let bar = bar(file.metadata().map(|facts| facts.len()).unwrap_or_default(), "bytes");
     let report = verify_export(BufReader::with_capacity(1 << 20, bar.wrap_read(&file)), &trusted, &key);
     bar.finish_and_clear();

@@ -16,7 +16,7 @@ pub fn secret(call: &Call, secret: &Secret) -> Result<(), Failure> {
     if let Some(name) = call.given.text("field").filter(|name| !name.is_empty()) {
         return match find(secret, name) {
             Some(found) => field(call, &found),
-            None => Err(Failure::usage("the field is not present in the answer")),
+            None => Err(Failure::missing_field(name)),
         };
     }
     if call.format != Format::Table {
@@ -39,6 +39,9 @@ pub fn list(call: &Call, secret: &Secret) -> Result<(), Failure> {
     line(&table(&rows))
 }
 
+/// Members of the envelope that can be asked for by their own names, if the data has none of that name.
+const ENVELOPE_FIELDS: &[&str] = &["request_id", "renewable", "mount_type"];
+
 /// A field by the names that tables show, then by the data's own.
 fn find(secret: &Secret, name: &str) -> Option<Value> {
     let from = |map: Option<&Map<String, Value>>, key: &str| map.and_then(|map| map.get(key)).cloned();
@@ -59,13 +62,15 @@ fn find(secret: &Secret, name: &str) -> Option<Value> {
         "lease_id" | "lease_duration" => from(Some(secret.fields()), name),
         "refresh_interval" => from(Some(secret.fields()), "lease_duration"),
         "lease_renewable" => from(Some(secret.fields()), "renewable"),
-        "data" => shown_data(secret).cloned().map(Value::Object),
+        // A secret of kv version 2 keeps its values in a member of this name.
+        "data" => from(shown_data(secret), name).or_else(|| shown_data(secret).cloned().map(Value::Object)),
         _ => match name.strip_prefix("token_meta_") {
             Some(key) => secret.auth().and_then(|auth| auth.get("metadata")?.get(key)).cloned(),
             None => None,
         },
     };
-    own.filter(|value| !value.is_null()).or_else(|| from(shown_data(secret), name))
+    let envelope = || from(Some(secret.fields()), name).filter(|_| ENVELOPE_FIELDS.contains(&name));
+    own.filter(|value| !value.is_null()).or_else(|| from(shown_data(secret), name)).or_else(envelope)
 }
 
 /// The data; for the few routes that answer without an envelope, such as `sys/health`, the body itself.

@@ -36,7 +36,7 @@ pub fn get(call: &Call) -> Result<(), Failure> {
         return match (found, part("data")) {
             (Some(found), _) => field(call, &found),
             (None, None) => Err(Failure::server(format!("No data found at {path}"))),
-            (None, Some(_)) => Err(Failure::usage("the field is not present in the secret")),
+            (None, Some(_)) => Err(Failure::missing_field(name)),
         };
     }
     if !call.is_table() {
