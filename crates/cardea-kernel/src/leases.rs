@@ -283,6 +283,25 @@ pub async fn due(txn: &mut Txn, mount: &Mount, now: Timestamp, limit: usize) -> 
         .collect())
 }
 
+/// Refusals of its source after which a lease counts as one that cannot be revoked, Vault's number. It is tried again for
+/// ever all the same.
+const IRREVOCABLE_ATTEMPTS: u32 = 6;
+/// Entries of a mount's queue that are looked at to count such leases; each costs a read.
+const IRREVOCABLE_LOOKED_AT_MAX: usize = 256;
+
+/// How many of a mount's leases were refused often, of those that are due next.
+pub async fn irrevocable(txn: &mut Txn, mount: &Mount, now: Timestamp) -> Result<usize, Error> {
+    let soon = now.plus_ms(RETRY_LONGEST_MS);
+    let mut count = 0;
+    for id in due(txn, mount, soon, IRREVOCABLE_LOOKED_AT_MAX).await? {
+        let lease = find(txn, &mount.namespace, &id).await?;
+        count += usize::from(lease.is_some_and(|lease| {
+            lease.state == LeaseState::Revoking && lease.attempts >= IRREVOCABLE_ATTEMPTS && lease.last_error.is_some()
+        }));
+    }
+    Ok(count)
+}
+
 /// Ids of leases announced and never settled.
 pub async fn pending(txn: &mut Txn, namespace: &NamespaceId, limit: usize) -> Result<Vec<String>, Error> {
     view(txn, namespace).names::<PendingEntry>("", None, limit).await

@@ -14,6 +14,7 @@ pub mod settings; // what the owner decides
 pub mod registry; // which engines exist
 pub mod mounts; // which engine answers where
 pub mod policies; // what callers may do
+mod census; // gauges that take a walk to know
 pub mod tokens; // what callers show
 pub mod access_keys; // what callers of signing dialects hold
 pub mod identity; // who callers are

@@ -5,7 +5,7 @@ use crate::active::Active;
 use crate::event::{self, Event};
 use crate::jobs::{self, Job};
 use crate::leases::{self, LeaseState};
-use crate::{access_keys, mounts, relearn, revoker, rewrap, surroundings, tokens, wrapping};
+use crate::{access_keys, census, mounts, relearn, revoker, rewrap, surroundings, tokens, wrapping};
 use cardea_model::{Error, NamespaceId, Timestamp};
 use cardea_sdk::Recovery;
 use cardea_storage::store::CommitError;
@@ -84,6 +84,7 @@ async fn recover(active: &Active) -> Result<(), Error> {
 pub async fn round(active: &Arc<Active>) -> Result<(), Error> {
     relearn::if_stale(active).await?;
     write_counts(active).await?;
+    census::take(active).await?;
     if active.is_frozen() {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use super::dispatch::{AnswerContent, RETRIES_MAX, Unreleased, content_of, ignore
 use super::record::Pending;
 use crate::active::Active;
 use crate::leases::{self, IntentRecord, LeaseRecord, LeaseState, StoredEffect};
+use crate::metrics::Metrics;
 use crate::surroundings::{self, AclRights};
 use crate::{tokens, ttl};
 use cardea_crypto::random::base62;
@@ -174,6 +175,9 @@ async fn settle(
         }
         match txn.commit().await {
             Ok(committed) => {
+                if matches!(announced, Announced::Lease(_)) {
+                    Metrics::add(&active.metrics.lease_creation, 1);
+                }
                 let seal_after = take_effect(active, after);
                 return Ok(Unreleased { pending, content, recorded: true, seen: committed.revision, seal_after });
             }

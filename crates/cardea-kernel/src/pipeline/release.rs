@@ -3,7 +3,9 @@
 
 use super::dispatch::Unreleased;
 use crate::active::Active;
+use crate::metrics::Metrics;
 use cardea_model::{Answer, Body, Envelope, Refusal};
+use cardea_sdk::route::Access;
 use cardea_storage::txn::{commit_error, read_error};
 
 /// Makes the outcome durable and gives the answer out.
@@ -32,6 +34,12 @@ pub async fn release(active: &Active, unreleased: Unreleased) -> Result<Answer, 
                 active.sealed.store().durable(seen).await.map_err(|failed| pending.unrecorded(read_error(failed)))?
             }
         }
+    }
+    // Logins, and the token store's own ways to make one.
+    let makes_token = pending.facts.access == Access::Login
+        || (pending.mount.path == "auth/token/" && pending.facts.name.starts_with("create"));
+    if makes_token {
+        Metrics::add(&active.metrics.token_creation, 1);
     }
     if seal_after {
         active.seal_requested.notify_one();

@@ -345,3 +345,27 @@ async fn a_restored_backup_asks_before_it_revokes() {
     server.restart().await;
     assert_eq!(server.get("sys/leases/stuck", &root).await.ok().at("/data/frozen"), &json!(false));
 }
+
+#[tokio::test]
+async fn what_owners_put_alarms_on_is_counted() {
+    let server = server().await;
+    server.database().await;
+    let before = server.node().metrics().prometheus(&server.disk().stats());
+    let of = |text: &str, name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is not there")).parse::<f64>().unwrap()
+    };
+    server.get("database/creds/app", server.root()).await.ok();
+    server.get("database/creds/app", server.root()).await.ok();
+    server.post("auth/token/create", server.root(), json!({ "policies": ["default"] })).await.ok();
+    let ids = server.approle("app", json!({ "token_policies": "default" })).await;
+    server.login(&ids).await.ok();
+    server.advance(20);
+    server.settle().await;
+    let after = server.node().metrics().prometheus(&server.disk().stats());
+    let grown = |name| of(&after, name) - of(&before, name);
+    assert_eq!(grown("vault_token_creation"), 2.0);
+    assert_eq!(grown("vault_secret_lease_creation"), 2.0);
+    assert_eq!(of(&after, "vault_expire_num_leases"), 2.0);
+    assert_eq!(of(&after, "vault_expire_num_irrevocable_leases"), 0.0);
+}

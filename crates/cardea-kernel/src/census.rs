@@ -1,0 +1,52 @@
+//! How many leases there are, and how many of them no source lets go: gauges that owners put alarms on. Counting walks the
+//! index, so it is done now and then, behind the requests. It must never change anything.
+
+use crate::active::Active;
+use crate::leases;
+use cardea_model::{Error, NamespaceId};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Ids read at once while counting: a look of a millisecond, with requests in between.
+const PAGE: usize = 256;
+/// Where counting stops, as `sys/leases/count` does: beyond it the gauge says "at least".
+const COUNT_MAX: u64 = 100_000;
+/// At least this long between two counts, in milliseconds.
+const PAUSE_MS_MIN: u64 = 10_000;
+/// And at least so many times as long as the last one took, so that counting costs a hundredth of a processor.
+const PAUSE_TIMES: u64 = 100;
+
+/// Counts, if it is time to.
+///
+/// # Errors
+/// Only the store's.
+pub async fn take(active: &Active) -> Result<(), Error> {
+    let metrics = &active.metrics;
+    let mut txn = active.sealed.txn();
+    let now = txn.now().await?;
+    if now.0 < metrics.next_census_ms.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let began = Instant::now();
+    let namespace = NamespaceId::root();
+    let (mut all, mut after) = (0, None::<String>);
+    loop {
+        let page = leases::under(&mut active.sealed.txn(), &namespace, "", after.as_deref(), PAGE).await?;
+        all += page.len() as u64;
+        match page.last() {
+            Some(last) if page.len() == PAGE && all < COUNT_MAX && !active.is_ending() => after = Some(last.clone()),
+            _ => break,
+        }
+        tokio::task::yield_now().await;
+    }
+    let mut stuck = 0;
+    for mount in active.mounts.now().iter() {
+        stuck += leases::irrevocable(&mut active.sealed.txn(), mount, now).await? as u64;
+    }
+    metrics.num_leases.store(all, Ordering::Relaxed);
+    metrics.num_irrevocable_leases.store(stuck, Ordering::Relaxed);
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let pause_ms = took_ms.saturating_mul(PAUSE_TIMES).max(PAUSE_MS_MIN);
+    metrics.next_census_ms.store(now.0.saturating_add(pause_ms), Ordering::Relaxed);
+    Ok(())
+}
