@@ -161,12 +161,12 @@ pub fn check_path(mounts: &Mounts, class: MountClass, path: &str) -> Result<Stri
         return Err(Error::invalid("path is reserved: cannot mount there"));
     }
     if class == MountClass::Auth && bare.eq_ignore_ascii_case("token") {
-        return Err(Error::invalid("path is already in use: token"));
+        return Err(Error::invalid("path is already in use at token/"));
     }
     let full = if class == MountClass::Auth { format!("auth/{bare}/") } else { format!("{bare}/") };
     for mount in mounts.iter() {
         if mount.path == full {
-            return Err(Error::invalid("path is already in use at this place"));
+            return Err(Error::invalid(format!("path is already in use at {bare}/")));
         }
         if mount.path.starts_with(&full) || full.starts_with(&mount.path) {
             return Err(Error::invalid("existing mount conflicts with this path"));

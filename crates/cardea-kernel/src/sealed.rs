@@ -236,8 +236,9 @@ async fn init(node: &Arc<Node>, params: &Params) -> Result<Answer, Refusal> {
     {
         return Err(Error::invalid("pgp_keys and root_token_pgp_key are not supported").into());
     }
-    let shares = input.secret_shares.map_or(5, |n| n.0);
-    let threshold = input.secret_threshold.map_or(if shares == 1 { 1 } else { 3 }, |n| n.0);
+    // As in Vault the numbers have no defaults here: who initializes says who shall hold the shares.
+    let shares = input.secret_shares.map_or(0, |n| n.0);
+    let threshold = input.secret_threshold.map_or(0, |n| n.0);
     // With a key file there are no shares to make; what the request says of them does not matter.
     let settings = match node.status().await?.kind {
         cardea_barrier::SealKind::Static => SealSettings { shares: 1, threshold: 1 },

@@ -236,6 +236,18 @@ impl Acl {
         }
     }
 
+    /// Every pattern with what it grants (or `deny`), for clients that show what their user may do: exact paths, and open
+    /// ones with the `*` at their end taken off. Root has none; who is closed by a template that cannot be filled, neither.
+    #[must_use]
+    pub fn patterns(&self) -> Vec<(PatternKind, &str, CapabilitySet)> {
+        if self.root || self.closed_by().is_some() {
+            return Vec::new();
+        }
+        let shown = |rule: &Rule| rule.capabilities.grants() || rule.capabilities.contains(Capability::Deny);
+        let rules = self.rules.iter().filter(|rule| shown(rule));
+        rules.map(|rule| (rule.pattern.kind(), rule.pattern.stem(), rule.capabilities)).collect()
+    }
+
     /// Whether the caller is granted anything on a mount or below it, so that its existence is no secret to them.
     #[must_use]
     pub fn has_any_grant_under(&self, mount: &str) -> bool {

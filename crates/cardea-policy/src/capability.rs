@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What a stanza of a policy can grant (or, with [`Capability::Deny`], withhold) on its pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
+#[repr(u16)]
 pub enum Capability {
     /// Write a thing that does not exist yet.
     Create = 1,
@@ -23,12 +23,26 @@ pub enum Capability {
     Sudo = 1 << 6,
     /// Refuse, whatever else is granted on the same pattern.
     Deny = 1 << 7,
+    /// Vault's word for events. Known, so that policies which say it are read; nothing here asks for it.
+    Subscribe = 1 << 8,
+    /// Vault's word for snapshots. Known as above.
+    Recover = 1 << 9,
 }
 
 impl Capability {
     /// All capabilities, in alphabetical order of their names.
-    pub const ALPHABETICAL: [Self; 8] =
-        [Self::Create, Self::Delete, Self::Deny, Self::List, Self::Patch, Self::Read, Self::Sudo, Self::Update];
+    pub const ALPHABETICAL: [Self; 10] = [
+        Self::Create,
+        Self::Delete,
+        Self::Deny,
+        Self::List,
+        Self::Patch,
+        Self::Read,
+        Self::Recover,
+        Self::Subscribe,
+        Self::Sudo,
+        Self::Update,
+    ];
 
     /// The word in policies and answers.
     #[must_use]
@@ -42,6 +56,8 @@ impl Capability {
             Self::List => "list",
             Self::Sudo => "sudo",
             Self::Deny => "deny",
+            Self::Subscribe => "subscribe",
+            Self::Recover => "recover",
         }
     }
 
@@ -60,26 +76,28 @@ impl fmt::Display for Capability {
 
 /// A set of capabilities, one bit each.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct CapabilitySet(u8);
+pub struct CapabilitySet(u16);
 
 impl CapabilitySet {
     /// The empty set.
     pub const NONE: Self = Self(0);
-    /// Everything that can be granted: all but deny.
-    pub const ALL_GRANTS: Self = Self(!(Capability::Deny as u8));
+    /// Everything that means something here: all but deny and the words that are only known.
+    pub const ALL_GRANTS: Self = Self(!(Capability::Deny as u16 | Self::IDLE));
     /// Deny alone.
-    pub const DENY: Self = Self(Capability::Deny as u8);
+    pub const DENY: Self = Self(Capability::Deny as u16);
+    /// What is known and grants nothing.
+    const IDLE: u16 = Capability::Subscribe as u16 | Capability::Recover as u16;
 
     /// Whether the capability is in the set.
     #[must_use]
     pub const fn contains(self, capability: Capability) -> bool {
-        self.0 & capability as u8 != 0
+        self.0 & capability as u16 != 0
     }
 
     /// The set with one capability more.
     #[must_use]
     pub const fn with(self, capability: Capability) -> Self {
-        Self(self.0 | capability as u8)
+        Self(self.0 | capability as u16)
     }
 
     /// Everything that is in either set.
@@ -94,10 +112,10 @@ impl CapabilitySet {
         self.0 == 0
     }
 
-    /// Whether the set grants something and does not deny.
+    /// Whether the set grants something that this server asks for, and does not deny.
     #[must_use]
     pub const fn grants(self) -> bool {
-        !self.is_empty() && !self.contains(Capability::Deny)
+        self.0 & !Self::IDLE != 0 && !self.contains(Capability::Deny)
     }
 
     /// The members in alphabetical order.

@@ -291,7 +291,7 @@ fn starts_that_cannot_be_end_with_one_clear_line() {
     assert!(fails(&[]).contains("needs -config"));
     assert!(fails(&["-nonsense"]).contains("unknown flag"));
     assert!(fails(&["-config"]).contains("-config needs a value"));
-    assert!(fails(&["-config=/nonexistent.hcl"]).contains("cannot be read"));
+    assert!(fails(&["-config=/nonexistent.hcl"]).contains("the file does not exist"));
     assert!(fails(&["-dev", "-dev-tls"]).contains("-dev-tls is not supported"));
     assert!(fails(&[&config, "-log-level=loud"]).contains("-log-level is"));
 

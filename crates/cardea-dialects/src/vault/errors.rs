@@ -39,7 +39,10 @@ pub(super) fn row(cause: Cause) -> (u16, Words) {
 
 /// Status, and the text of the `errors` list (`None`: the list is empty).
 pub(super) fn status_and_words(error: &Error) -> (u16, Option<&str>) {
-    let (status, words) = row(error.cause);
+    let (status, words) = match (error.cause, error.client.as_str()) {
+        (Cause::NoRoute, "unsupported path") => (404, Words::Fixed("1 error occurred:\n\t* unsupported path\n\n")),
+        (cause, _) => row(cause),
+    };
     let text = match words {
         Words::Fixed(text) => text,
         Words::Own(text) if error.client.is_empty() => text,

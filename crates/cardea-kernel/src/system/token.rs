@@ -496,7 +496,10 @@ async fn extend(
     if matches!(which, Which::Own) && own.kind == TokenKind::Batch {
         return Err(batch());
     }
-    let found = locate(active, cx, which).await?;
+    let found = locate(active, cx, which).await.map_err(|error| match (which, error.cause) {
+        (Which::Text(_), Cause::Denied) => Error::invalid("token not found"),
+        _ => error,
+    })?;
     if found.kind == TokenKind::Batch {
         return Err(batch());
     }
@@ -538,7 +541,8 @@ async fn extend(
     Ok(Extra::with(Body::Empty, Extra { auth: Some(grant(minted, added, now)), presented_id, ..Extra::default() }))
 }
 
-/// Revokes. A token that is not known is gone already: that is what was asked for, and no answer says which it was.
+/// Revokes. A token that is not known is gone already: that is what was asked for, and no answer says which it was. Only
+/// sparing the children of one is asked in vain.
 async fn end(active: &Active, cx: &mut Context<'_>, which: &Which, keep_children: bool) -> Result<Outcome, Error> {
     let own = caller(cx)?;
     let namespace = cx.mount.namespace.clone();
@@ -563,7 +567,7 @@ async fn end(active: &Active, cx: &mut Context<'_>, which: &Which, keep_children
     };
     // A token that ended took its children with it: sparing them now would bring them back.
     if keep_children && tokens::find_live(txn, &namespace, &id, now).await?.is_none() {
-        return Ok(Done::empty());
+        return Err(Error::invalid("token to revoke not found"));
     }
     tokens::revoke(txn, &namespace, &id, keep_children).await?;
     Ok(Extra::after(After::Wake))

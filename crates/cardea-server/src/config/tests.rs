@@ -157,7 +157,7 @@ fn what_cannot_be_is_refused_in_one_line_with_its_place() {
         ),
         ("seal \"awskms\" { region = \"x\" }", "this seal is not supported"),
         ("seal \"static\" {}", "needs one of `key_file` and `current_key`"),
-        ("seal \"static\" { key_file = \"/nonexistent/key\" }", "cannot be read"),
+        ("seal \"static\" { key_file = \"/nonexistent/key\" }", "the file does not exist"),
         ("seal \"static\" { current_key = \"env://KEY\" }", "use `key_file`"),
         ("raw_storage_endpoint = true", "`raw_storage_endpoint` is not supported"),
         ("api_addr = [1]", "`api_addr` must be a text"),

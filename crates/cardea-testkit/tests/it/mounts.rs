@@ -198,3 +198,81 @@ async fn only_who_can_reach_a_mount_sees_it() {
     let mine = server.get("sys/internal/ui/mounts", &token).await.expect(200);
     assert!(mine.data()["secret"]["secret/"].is_object() && mine.data()["secret"]["other/"].is_null());
 }
+
+/// Status and words by which clients of Vault tell what is missing.
+#[tokio::test]
+async fn what_is_not_there_is_told_in_vaults_words() {
+    let server = TestServer::start().await;
+    let root = server.root();
+    server.post("sys/mounts/secret", root, json!({ "type": "kv-v2" })).await.ok();
+    server.post("sys/auth/approle", root, json!({ "type": "approle" })).await.ok();
+    let unsupported = "1 error occurred:\n\t* unsupported path\n\n";
+    let rows = [
+        ("GET", "sys/mounts/nope", json!({}), 400, "No secret engine mount at nope/"),
+        ("GET", "sys/mounts/nope/tune", json!({}), 400, "No secret engine mount at nope/"),
+        ("GET", "sys/auth/nope", json!({}), 400, "No auth engine at nope/"),
+        ("GET", "sys/auth/nope/tune", json!({}), 400, "No auth engine at nope/"),
+        ("POST", "sys/auth/approle", json!({ "type": "approle" }), 400, "path is already in use at approle/"),
+        ("POST", "sys/mounts/secret", json!({ "type": "kv" }), 400, "path is already in use at secret/"),
+        ("POST", "sys/mounts/x", json!({ "type": "nope" }), 400, "plugin not found in the catalog: nope"),
+        (
+            "POST",
+            "sys/mounts/x",
+            json!({ "type": "a b" }),
+            400,
+            "plugin not found in the catalog: the type is not a name",
+        ),
+        (
+            "POST",
+            "sys/mounts/secret/tune",
+            json!({ "max_lease_ttl": "soon" }),
+            400,
+            "max_lease_ttl must be a duration such as 30s or 1h, or system",
+        ),
+        // Not with the path: a token put into one would stand in the log.
+        ("GET", "nope/x", json!({}), 404, "no handler for route"),
+        ("GET", "sys/nope", json!({}), 404, unsupported),
+        ("PUT", "sys/policy/root", json!({ "policy": "x" }), 400, "cannot update \"root\" policy"),
+        ("DELETE", "sys/policy/root", json!({}), 400, "cannot delete \"root\" policy"),
+        ("DELETE", "sys/policies/acl/default", json!({}), 400, "cannot delete \"default\" policy"),
+        ("POST", "sys/capabilities-accessor", json!({ "accessor": "x", "path": "a" }), 400, "invalid accessor"),
+        ("POST", "sys/wrapping/wrap", json!({ "a": "b" }), 400, "endpoint requires response wrapping to be used"),
+    ];
+    for (method, path, body, status, words) in rows {
+        let call = server.call(method, path).token(root);
+        let call = if method == "GET" || method == "DELETE" { call } else { call.json(&body) };
+        let answer = call.send().await.expect(status);
+        assert_eq!(answer.at("/errors"), &json!([words]), "{method} {path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn system_brings_a_mounts_times_back_to_the_systems() {
+    let server = TestServer::start().await;
+    let root = server.root();
+    server.post("sys/mounts/secret", root, json!({ "type": "kv-v2" })).await.ok();
+    let tuned = async || server.get("sys/mounts/secret/tune", root).await.ok().number_at("/data/max_lease_ttl");
+    let usual = tuned().await;
+    for (given, expected) in [("2h", 7200), ("", 7200), ("system", usual), ("1h", 3600), ("0", usual)] {
+        server.post("sys/mounts/secret/tune", root, json!({ "max_lease_ttl": given })).await.ok();
+        assert_eq!(tuned().await, expected, "{given}");
+    }
+    let body = json!({ "type": "kv-v2", "config": { "default_lease_ttl": "system", "max_lease_ttl": "" } });
+    server.post("sys/mounts/other", root, body).await.ok();
+}
+
+#[tokio::test]
+async fn callers_see_the_paths_of_their_policies() {
+    let server = TestServer::start().await;
+    let text = "path \"a/b\" { capabilities = [\"read\", \"recover\"] }\npath \"c/*\" { capabilities = [\"list\", \"subscribe\"] }\n\
+                path \"d\" { capabilities = [\"subscribe\"] }\npath \"auth/token/lookup-self\" { capabilities = [\"read\"] }\n\
+                path \"sys/internal/ui/resultant-acl\" { capabilities = [\"read\"] }";
+    server.policy("few", text).await;
+    let body = json!({ "policies": ["few"], "no_default_policy": true, "type": "batch", "ttl": "1h" });
+    let made = server.post("auth/token/create", server.root(), body).await.ok();
+    let token = made.text_at("/auth/client_token");
+    let acl = server.get("sys/internal/ui/resultant-acl", &token).await.ok();
+    assert_eq!(acl.at("/data/exact_paths/a~1b"), &json!({ "capabilities": ["read", "recover"] }));
+    assert_eq!(acl.at("/data/glob_paths"), &json!({ "c/": { "capabilities": ["list", "subscribe"] } }));
+    assert!(acl.at("/data/exact_paths/d").is_null(), "{}", acl.text);
+}

@@ -165,7 +165,8 @@ async fn no_secret_stands_in_the_log() {
     server.patch("secret/data/a", root, json!({ "data": { "k": "CANARY04" } })).await.ok();
     server.post("secret/metadata/a", root, json!({ "custom_metadata": { "owner": "CANARY05" } })).await.ok();
     server.post("cubbyhole/a", root, json!({ "k": "CANARY06", "n": { "m": "CANARY07" } })).await.ok();
-    server.post("sys/wrapping/wrap", root, json!({ "k": "CANARY08" })).await.ok();
+    let wrap = server.call("POST", "sys/wrapping/wrap").token(root).wrap("60");
+    wrap.json(&json!({ "k": "CANARY08" })).send().await.ok();
     server.post("syn/password/app", root, json!({ "password": "CANARY09" })).await.ok();
     server.call("GET", "secret/data/a").token(root).header("x-trace", "CANARY10").send().await.ok();
     // Where they do not belong: unknown members and their names, wrong types, wrong routes, other people's fields.

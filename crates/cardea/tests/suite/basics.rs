@@ -47,7 +47,7 @@ fn reads_look_as_in_vault() {
             asked: &["GET /v1/secret/a"],
             code: 1,
             out: "",
-            err: "the field is not present in the answer\n",
+            err: "Field \"none\" not present in secret\n",
         },
         Row {
             line: "read -format=json secret/a",

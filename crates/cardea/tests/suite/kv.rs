@@ -33,7 +33,7 @@ fn a_secret_is_shown_with_its_version() {
     let json = world(&answers).run("kv get -format=json secret/a").out;
     assert!(json.contains("\"request_id\": \"r\"") && json.contains("\"metadata\": {"), "{json}");
     let missing = world(&answers).run("kv get -field=none secret/a");
-    assert_eq!((missing.code, missing.err.as_str()), (1, "the field is not present in the secret\n"));
+    assert_eq!((missing.code, missing.err.as_str()), (1, "Field \"none\" not present in secret\n"));
 }
 
 #[test]

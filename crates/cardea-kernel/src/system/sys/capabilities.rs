@@ -4,7 +4,7 @@ use super::Op as SysOp;
 use crate::active::Active;
 use crate::tokens;
 use cardea_model::{CanonicalPath, Envelope, Error, Params, SecretText, loose};
-use cardea_policy::Acl;
+use cardea_policy::{Acl, CapabilitySet, PatternKind};
 use cardea_sdk::route::{Bound, Route};
 use cardea_sdk::{Context, Done, Outcome};
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,7 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
         Route::read("resultant-acl", "internal/ui/resultant-acl", |p| {
             Bound::plain(p, SysOp::Capabilities(Op::ResultantAcl))
         })
-        .help("Whether the caller is root; what browsers ask first."),
+        .help("All paths of the caller's policies with their capabilities; what browsers ask first."),
     ]
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             let shown =
                 tokens::find_shown(cx.state.kernel_side(), &active.hashes, &keyring, &namespace, token.expose(), now)
                     .await?;
-            of_shown(active, cx, shown, paths).await
+            of_shown(active, cx, shown, paths, "invalid token").await
         }
         Op::OfAccessor { accessor, paths } => {
             let id = tokens::by_accessor(cx.state.kernel_side(), &active.hashes, &namespace, accessor).await?;
@@ -98,17 +98,30 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
                 None => None,
             };
             let shown = shown.map(|token| tokens::Shown { token, kind: cardea_model::TokenKind::Service });
-            of_shown(active, cx, shown, paths).await
+            of_shown(active, cx, shown, paths, "invalid accessor").await
         }
         Op::ResultantAcl => {
             #[derive(Serialize)]
             struct Answer {
                 root: bool,
-                exact_paths: BTreeMap<String, Vec<String>>,
-                glob_paths: BTreeMap<String, Vec<String>>,
+                exact_paths: BTreeMap<String, Granted>,
+                glob_paths: BTreeMap<String, Granted>,
             }
-            let root = cx.caller.is_some_and(|caller| caller.is_root);
-            Done::object(&Answer { root, exact_paths: BTreeMap::new(), glob_paths: BTreeMap::new() })
+            #[derive(Serialize)]
+            struct Granted {
+                capabilities: CapabilitySet,
+            }
+            let caller = cx.caller.cloned().ok_or_else(Error::denied)?;
+            let acl = active.acls.of(cx.state.kernel_side(), &caller).await?;
+            let mut answer = Answer { root: caller.is_root, exact_paths: BTreeMap::new(), glob_paths: BTreeMap::new() };
+            for (kind, path, capabilities) in acl.patterns() {
+                let paths = match kind {
+                    PatternKind::Exact => &mut answer.exact_paths,
+                    PatternKind::Prefix | PatternKind::Segments => &mut answer.glob_paths,
+                };
+                paths.insert(path.to_owned(), Granted { capabilities });
+            }
+            Done::object(&answer)
         }
     }
 }
@@ -118,8 +131,9 @@ async fn of_shown(
     cx: &mut Context<'_>,
     shown: Option<tokens::Shown>,
     paths: &[String],
+    words: &'static str,
 ) -> Result<Outcome, Error> {
-    let unknown = || Error::invalid("invalid token");
+    let unknown = || Error::invalid(words);
     let shown = shown.ok_or_else(unknown)?;
     let caller = tokens::caller(cx.state.kernel_side(), &shown).await?.ok_or_else(unknown)?;
     let acl = active.acls.of(cx.state.kernel_side(), &caller).await?;

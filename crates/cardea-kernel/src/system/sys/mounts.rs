@@ -7,7 +7,7 @@ use crate::extra::{After, Extra};
 use crate::jobs::{self, Job};
 use crate::mounts::{self, MountChange};
 use cardea_model::mount::{Mount, MountClass, MountConfig};
-use cardea_model::{Body, Envelope, Error, Params, TtlSeconds, loose};
+use cardea_model::{Body, Envelope, Error, Params, loose};
 use cardea_sdk::context::System;
 use cardea_sdk::route::{Access, Bound, Route};
 use cardea_sdk::{Context, Done, Outcome};
@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// Longest description, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 1024;
+/// Longest unknown engine type that an error names; the longest that exists is half of it.
+const KIND_BYTES_MAX: usize = 32;
 
 pub enum Op {
     List { auth: bool },
@@ -101,20 +103,40 @@ pub struct TuneInput {
     options: Option<loose::Pairs>,
 }
 
-/// A duration that was given. Go's client sends an empty text for one that was not: it changes nothing, where 0 resets.
+/// A duration that was given. Go's client sends an empty text for one that was not: it changes nothing, where 0 and `system`
+/// mean the system's default again. What is no duration is told when the field's name is known.
 #[derive(Clone, Copy, Default)]
-struct GivenDuration(Option<TtlSeconds>);
+enum GivenDuration {
+    #[default]
+    No,
+    System,
+    Seconds(u64),
+    Wrong,
+}
+
+impl GivenDuration {
+    /// Changes a setting of the mount to what was given for the field of this name.
+    fn apply(self, name: &str, kept_s: &mut Option<u64>) -> Result<(), Error> {
+        match self {
+            Self::No => {}
+            Self::System | Self::Seconds(0) => *kept_s = None,
+            Self::Seconds(seconds) => *kept_s = Some(seconds),
+            Self::Wrong => {
+                return Err(Error::invalid(format!("{name} must be a duration such as 30s or 1h, or system")));
+            }
+        }
+        Ok(())
+    }
+}
 
 impl<'de> Deserialize<'de> for GivenDuration {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = loose::Text::deserialize(deserializer)?;
-        match text.0.trim() {
-            "" => Ok(Self(None)),
-            text => match cardea_model::time::parse_duration_s(text) {
-                Ok(seconds) => Ok(Self(Some(TtlSeconds(seconds)))),
-                Err(error) => Err(serde::de::Error::custom(error.client)),
-            },
-        }
+        Ok(match text.0.trim() {
+            "" => Self::No,
+            "system" => Self::System,
+            text => cardea_model::time::parse_duration_s(text).map_or(Self::Wrong, Self::Seconds),
+        })
     }
 }
 
@@ -211,7 +233,9 @@ fn find(active: &Active, auth: bool, path: &str) -> Result<Arc<Mount>, Error> {
     let mounts = active.mounts.now();
     let found = mounts.at(&full_path(auth, path)).filter(|mount| mount.path.starts_with("auth/") == auth);
     found.cloned().ok_or_else(|| {
-        Error::invalid(if auth { "no auth engine at this path" } else { "no secrets engine is mounted at this path" })
+        // Vault's words to the letter: Terraform's provider tells a mount that is gone by them.
+        let kind = if auth { "auth engine" } else { "secret engine mount" };
+        Error::invalid(format!("No {kind} at {}/", path.trim_matches('/')))
     })
 }
 
@@ -287,7 +311,10 @@ fn enable(
         }
     }
     if !active.has_engine(class, kind) {
-        return Err(Error::invalid("plugin not found in the catalog: this server has no engine of that type"));
+        let is_name =
+            kind.len() <= KIND_BYTES_MAX && kind.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let named = if is_name { kind } else { "the type is not a name" };
+        return Err(Error::invalid(format!("plugin not found in the catalog: {named}")));
     }
     let mut mount = mounts::new_mount(full, kind, class, cx.now, cx.rng);
     mount.description.clone_from(&input.description);
@@ -364,12 +391,8 @@ struct Changes<'i> {
 
 impl Changes<'_> {
     fn apply(&self, config: &mut MountConfig) -> Result<(), Error> {
-        if let Some(ttl) = self.default_lease_ttl.0 {
-            config.default_lease_ttl_s = ttl.none_if_zero().map(|ttl| ttl.0);
-        }
-        if let Some(ttl) = self.max_lease_ttl.0 {
-            config.max_lease_ttl_s = ttl.none_if_zero().map(|ttl| ttl.0);
-        }
+        self.default_lease_ttl.apply("default_lease_ttl", &mut config.default_lease_ttl_s)?;
+        self.max_lease_ttl.apply("max_lease_ttl", &mut config.max_lease_ttl_s)?;
         if let (Some(default), Some(max)) = (config.default_lease_ttl_s, config.max_lease_ttl_s)
             && default > max
         {
@@ -533,10 +556,10 @@ fn ui_mount(active: &Active, cx: &Context<'_>, path: &str) -> Result<Outcome, Er
     let mounts = active.mounts.now();
     let folder = format!("{path}/");
     // Callers without any grant there learn nothing, not even whether there is a mount.
-    let (mount, _) = mounts.resolve(&folder).filter(|(mount, _)| cx.rights.reaches(&mount.path)).ok_or_else(|| {
-        let detail = "preflight capability check returned 403";
-        Error::denied().with_detail(detail)
-    })?;
+    let (mount, _) = mounts
+        .resolve(&folder)
+        .filter(|(mount, _)| cx.rights.reaches(&mount.path))
+        .ok_or_else(|| Error::denied().with_detail("preflight capability check returned 403"))?;
     Done::object(&Answer { path: mount.path.clone(), view: View::of(mount) })
 }
 

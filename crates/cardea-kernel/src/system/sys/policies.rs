@@ -178,7 +178,7 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
         Op::Write { name, text } => {
             let name = policies::name(name)?;
             if name.is_immutable() {
-                return Err(Error::invalid("this policy cannot be changed"));
+                return Err(Error::invalid(format!("cannot update \"{}\" policy", name.as_str())));
             }
             if text.trim().is_empty() {
                 return Err(Error::invalid("'policy' parameter not supplied or empty"));
@@ -190,7 +190,7 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
         Op::Delete { name } => {
             let name = policies::name(name)?;
             if name.is_immutable() || name.is_default() {
-                return Err(Error::invalid("this policy cannot be deleted"));
+                return Err(Error::invalid(format!("cannot delete \"{}\" policy", name.as_str())));
             }
             policies::delete(cx.state.kernel_side(), &namespace, &name);
             Ok(Done::empty())

@@ -11,9 +11,6 @@ use cardea_sdk::{Context, Done, Outcome};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// TTL of `sys/wrapping/wrap` where the request names none: Vault's clients' default of five minutes.
-const WRAP_TTL_S_DEFAULT: u64 = 300;
-
 /// The words that clients know.
 const GONE: &str = "wrapping token is not valid or does not exist";
 
@@ -88,7 +85,8 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
                 mount_kind: "system".to_owned(),
             };
             // With a TTL in the header the pipeline would wrap this answer; the object itself is what is wanted.
-            let ttl = cx.wrap_ttl.unwrap_or(TtlSeconds(WRAP_TTL_S_DEFAULT));
+            let ttl = cx.wrap_ttl.filter(|ttl| ttl.0 > 0);
+            let ttl = ttl.ok_or_else(|| Error::invalid("endpoint requires response wrapping to be used"))?;
             if ttl.0 > active.settings.max_ttl_s {
                 return Err(Error::invalid("the wrapping TTL is longer than the system's maximum"));
             }

@@ -160,7 +160,7 @@ pub(super) async fn create(active: &Active, cx: &mut Context<'_>, new: &Create) 
     let parent = parent_of(cx).await?;
     let role = match &new.role {
         None => None,
-        Some(name) => Some(roles::find(cx, name).await?.ok_or_else(|| Error::invalid("unknown role"))?),
+        Some(name) => Some(roles::find(cx, name).await?.ok_or_else(|| Error::invalid(format!("unknown role {name}")))?),
     };
     let role = role.as_ref();
     let relative = path_of(new);

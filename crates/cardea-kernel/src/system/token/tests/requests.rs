@@ -74,13 +74,15 @@ async fn a_token_that_is_not_good_says_nothing_about_itself() {
     world.pass_s(61);
     let look = async |body: Value, path: &'static str| words(world.write(&world.root, path, body).await);
     let bad = (Cause::Denied, "bad token".to_owned());
-    let invalid = (Cause::Invalid, "invalid accessor".to_owned());
+    let none = |words: &str| (Cause::Invalid, words.to_owned());
+    let invalid = none("invalid accessor");
     for unknown in [text.as_str(), "hvs.unknown", "hvb.AAAA", "hvb.", "x"] {
         assert_eq!(look(json!({"token": unknown}), "auth/token/lookup").await, bad);
-        assert_eq!(look(json!({"token": unknown}), "auth/token/renew").await, bad);
+        assert_eq!(look(json!({"token": unknown}), "auth/token/renew").await, none("token not found"));
         // What is gone is revoked.
         world.prepare("auth/token/revoke", json!({"token": unknown})).await;
-        world.prepare("auth/token/revoke-orphan", json!({"token": unknown})).await;
+        let spared = look(json!({"token": unknown}), "auth/token/revoke-orphan").await;
+        assert_eq!(spared, none("token to revoke not found"));
     }
     for path in ["auth/token/lookup-accessor", "auth/token/renew-accessor"] {
         assert_eq!(look(json!({"accessor": accessor}), path).await, invalid);
@@ -162,7 +164,8 @@ path "auth/token/create-orphan" { capabilities = ["sudo"] }"#;
     let parent = world.token(json!({"policies": "maker"})).await.token();
     let child = world.write(&parent, "auth/token/create", json!({})).await.unwrap();
     world.prepare("auth/token/revoke", json!({"token": parent})).await;
-    world.prepare("auth/token/revoke-orphan", json!({"token": parent})).await;
+    let late = words(world.write(&world.root, "auth/token/revoke-orphan", json!({"token": parent})).await);
+    assert_eq!(late.1, "token to revoke not found");
     for _ in 0..8 {
         runner::round(&world.active()).await.unwrap();
     }
@@ -224,7 +227,7 @@ async fn refused_creations_leave_no_token() {
             "'entity_alias' is only allowed in combination with token role",
         ),
         (&root, "create/web", json!({"entity_alias": "x"}), "invalid 'entity_alias' value"),
-        (&root, "create/none", json!({}), "unknown role"),
+        (&root, "create/none", json!({}), "unknown role none"),
         (&root, "create", json!({"ttl": "-1h"}), "field `ttl` has the wrong type or form"),
         (
             &root,
