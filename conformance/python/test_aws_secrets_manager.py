@@ -334,7 +334,6 @@ def test_resource_policies_are_absent_and_say_so(aws, name):
     assert "ResourcePolicy" not in aws.get_resource_policy(SecretId=name)
     aws.delete_resource_policy(SecretId=name)
     refused(aws.put_resource_policy, "UnknownOperationException", SecretId=name, ResourcePolicy="{}")
-    refused(aws.rotate_secret, "UnknownOperationException", SecretId=name)
     refused(aws.get_resource_policy, "ResourceNotFoundException", SecretId="none")
 
 
