@@ -7,10 +7,10 @@ use crate::event::{self, Event};
 use crate::{runner, surroundings};
 use cardea_model::mount::Mount;
 use cardea_model::rotation::{RotationSettings, RotationStep};
-use cardea_model::{Error, Origin};
+use cardea_model::{Error, Origin, Payload};
 use cardea_sdk::ExternalError;
 use cardea_sdk::erased::AnyEngine;
-use cardea_sdk::rotation::{RotationError, Rotator, Turn, Values};
+use cardea_sdk::rotation::{Change, NewValue, RotationError, Rotator, Turn};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(500);
 /// Records of one mount that are looked at in one round.
 const DUE_A_ROUND: usize = 64;
-/// Steps of one record in a row: a whole change has four.
+/// Steps of one record in a row: a whole change has five.
 const STEPS_A_TURN: usize = 8;
 /// Longest one call of a rotator may take before its outcome counts as unknown.
 const CALL_MAX: Duration = Duration::from_secs(90);
@@ -130,18 +130,18 @@ async fn step(active: &Active, mount: &Mount, engine: &dyn AnyEngine, name: &str
             },
             Err(error) => Err(error.clone()),
         };
+        let mut cx = surroundings::context(active, &mut txn, mount, &origin, None, now, &rights);
         let kept = match &made {
-            Ok(patch) => {
-                let mut cx = surroundings::context(active, &mut txn, mount, &origin, None, now, &rights);
-                rotates.created(&mut cx, &turn, patch).await
-            }
+            Ok(NewValue::Here(patch)) => rotates.created(&mut cx, &turn, patch).await.map(|()| "rotation.created"),
+            // That the source is asked is durable before it hears of it.
+            Ok(NewValue::AtSource) => rotates.asking(&mut cx, &turn).await.map(|()| "rotation.asked"),
             Err(error) => Err(error.clone()),
         };
         return match kept {
-            Ok(()) => {
+            Ok(what) => {
                 let path = format!("{}{}", mount.path, turn.path);
                 let (subject, detail) = (&turn.token, &turn.settings.rotator);
-                event::append(active, &mut txn, Event { what: "rotation.created", subject, detail, path: &path }, now)?;
+                event::append(active, &mut txn, Event { what, subject, detail, path: &path }, now)?;
                 runner::commit(txn).await.map(|_| true)
             }
             Err(error) => {
@@ -153,7 +153,7 @@ async fn step(active: &Active, mount: &Mount, engine: &dyn AnyEngine, name: &str
     drop(txn);
     let result = match &source {
         Ok((place, other)) => match other.rotator() {
-            Some(rotator) => call(active, place, rotator, &turn).await,
+            Some(rotator) => call(active, place, rotator, &turn, &format!("{}{}", mount.path, turn.name)).await,
             None => Err(no_rotator().into()),
         },
         Err(error) => Err(error.clone().into()),
@@ -162,20 +162,27 @@ async fn step(active: &Active, mount: &Mount, engine: &dyn AnyEngine, name: &str
     Ok(result.is_ok())
 }
 
-async fn call(active: &Active, place: &Mount, rotator: &dyn Rotator, turn: &Turn) -> Result<(), RotationError> {
+/// One call of a rotator; gives the value if it was to be made.
+async fn call(
+    active: &Active,
+    place: &Mount,
+    rotator: &dyn Rotator,
+    turn: &Turn,
+    secret: &str,
+) -> Result<Option<Payload>, RotationError> {
     let mut txn = active.sealed.txn();
     let now = txn.now().await?;
     let mut cx = surroundings::outside(active, &mut txn, place, now);
-    let Values { wanted, .. } = &turn.values;
+    let change = Change { secret, token: &turn.token, begun: turn.begun, settings: &turn.settings };
+    let values = &turn.values;
     let work = async {
-        if turn.step == RotationStep::Test {
-            return rotator.test(&mut cx, &turn.settings, wanted).await;
-        }
-        rotator.set(&mut cx, &turn.settings, &turn.values).await?;
         match turn.step {
-            RotationStep::Undo => rotator.test(&mut cx, &turn.settings, wanted).await,
-            _ => Ok(()),
+            RotationStep::Make => return rotator.make(&mut cx, &change, &values.wanted).await.map(Some),
+            RotationStep::Create | RotationStep::Set => rotator.set(&mut cx, &change, values).await?,
+            RotationStep::Test => rotator.test(&mut cx, &change, &values.wanted).await?,
+            RotationStep::Undo => rotator.undo(&mut cx, &change, values, &turn.leftover).await?,
         }
+        Ok(None)
     };
     match tokio::time::timeout(CALL_MAX, work).await {
         Ok(result) => result,
@@ -189,9 +196,10 @@ async fn report(
     mount: &Mount,
     engine: &dyn AnyEngine,
     turn: &Turn,
-    result: &Result<(), RotationError>,
+    result: &Result<Option<Payload>, RotationError>,
 ) -> Result<(), Error> {
     let Some(rotates) = engine.rotates() else { return Ok(()) };
+    let mut unkept = None;
     let origin = kernel_origin();
     let rights = surroundings::NoRights;
     let path = format!("{}{}", mount.path, turn.path);
@@ -199,16 +207,26 @@ async fn report(
         let mut txn = active.sealed.txn();
         let now = txn.now().await?;
         let mut cx = surroundings::context(active, &mut txn, mount, &origin, None, now, &rights);
-        let (what, detail) = match result {
-            Ok(()) => {
+        let (what, detail) = match (unkept.as_ref().map_or(result.as_ref(), Err), turn.step) {
+            (Ok(Some(patch)), _) => match rotates.created(&mut cx, turn, patch).await {
+                Ok(()) => ("rotation.created", turn.settings.rotator.as_str()),
+                // What the source made is no value that can be kept: that is a failure like another one.
+                Err(error) => {
+                    unkept = Some(RotationError::from(error));
+                    continue;
+                }
+            },
+            (Ok(None), step) => {
                 rotates.done(&mut cx, turn).await?;
-                match turn.step {
-                    RotationStep::Create | RotationStep::Set => ("rotation.set", turn.settings.rotator.as_str()),
+                match step {
+                    RotationStep::Create | RotationStep::Make | RotationStep::Set => {
+                        ("rotation.set", turn.settings.rotator.as_str())
+                    }
                     RotationStep::Test => ("rotation.finished", turn.settings.rotator.as_str()),
                     RotationStep::Undo => ("rotation.undone", turn.settings.rotator.as_str()),
                 }
             }
-            Err(error) => {
+            (Err(error), _) => {
                 rotates.failed(&mut cx, turn, error).await?;
                 ("rotation.failed", error.client.as_str())
             }

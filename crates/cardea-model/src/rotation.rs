@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub const CLONE_SUFFIX: &str = "_clone";
 /// Longest name of a rotated user, in bytes: with [`CLONE_SUFFIX`] it is what PostgreSQL keeps of a name (63).
 pub const ROTATED_USER_BYTES_MAX: usize = 57;
+/// Longest name of whom keys belong to, in bytes: the longest address of mail (RFC 5321) is one.
+pub const KEY_OWNER_BYTES_MAX: usize = 254;
 
 /// What the owner of a secret decided.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -63,6 +65,15 @@ impl RotationSettings {
         format!("{}{CLONE_SUFFIX}", self.username)
     }
 
+    /// Longest name that it may be about, in bytes.
+    #[must_use]
+    pub fn username_bytes_max(&self) -> usize {
+        match self.strategy {
+            RotationStrategy::NewKey => KEY_OWNER_BYTES_MAX,
+            _ => ROTATED_USER_BYTES_MAX,
+        }
+    }
+
     /// Whether a version may be about this user.
     #[must_use]
     pub fn is_about(&self, username: &str) -> bool {
@@ -82,10 +93,12 @@ pub enum RotationStrategy {
     SingleUserByRotator,
     /// Two users in turn, changed by the rotator's own user: the current version opens the source at every moment.
     AlternatingUsers,
+    /// A key that the source makes, beside those that it made before: the current version opens it at every moment.
+    NewKey,
 }
 
 impl RotationStrategy {
-    pub const ALL: &[Self] = &[Self::SingleUser, Self::SingleUserByRotator, Self::AlternatingUsers];
+    pub const ALL: &[Self] = &[Self::SingleUser, Self::SingleUserByRotator, Self::AlternatingUsers, Self::NewKey];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -93,6 +106,7 @@ impl RotationStrategy {
             Self::SingleUser => "single-user",
             Self::SingleUserByRotator => "single-user-by-rotator",
             Self::AlternatingUsers => "alternating-users",
+            Self::NewKey => "new-key",
         }
     }
 
@@ -101,7 +115,7 @@ impl RotationStrategy {
     pub fn parse(word: &str) -> Result<Self, Error> {
         let found = Self::ALL.iter().copied().find(|one| one.as_str() == word);
         found.ok_or_else(|| {
-            Error::invalid("field `strategy` is not single-user, single-user-by-rotator or alternating-users")
+            Error::invalid("field `strategy` is not single-user, single-user-by-rotator, alternating-users or new-key")
         })
     }
 }
@@ -112,6 +126,8 @@ impl RotationStrategy {
 pub enum RotationStep {
     /// Make the new value: a version that is pending. The source hears nothing.
     Create,
+    /// Let the source make the new value, for the token of the change: then it is a version that is pending.
+    Make,
     /// Make the new value the source's.
     Set,
     /// Log in with the new value; then it becomes the current one.
@@ -125,6 +141,7 @@ impl RotationStep {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
+            Self::Make => "make",
             Self::Set => "set",
             Self::Test => "test",
             Self::Undo => "undo",
@@ -173,11 +190,15 @@ pub struct RotationRun {
     /// The version that was current when it began, and the one that shall be; 0 before it is made.
     pub from: u64,
     pub to: u64,
+    /// When it began; where the source makes the value, when it was first to be asked for this token.
     pub begun: Timestamp,
     /// Tries of the present step that failed.
     pub attempts: u32,
     /// Values that the source refused.
     pub refused_values: u32,
+    /// Whether the new version is one of before, and nothing was made for this change.
+    #[serde(default)]
+    pub back: bool,
 }
 
 /// The rotation of one secret.

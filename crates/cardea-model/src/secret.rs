@@ -97,6 +97,9 @@ pub struct Version {
     pub deletion: Option<Timestamp>,
     #[serde(default)]
     pub content: ContentForm,
+    /// The rotator whose change made it; absent where somebody wrote it.
+    #[serde(default)]
+    pub rotator: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -12,7 +12,8 @@ use cardea_storage::view::View;
 /// An engine that changes credentials at its sources.
 #[async_trait]
 pub trait Rotator: Send + Sync {
-    /// Makes a new value out of the current one, as a merge patch of it. Inside a transaction: the source hears nothing.
+    /// Makes a new value out of the current one, or says that the source does. Inside a transaction: the source hears
+    /// nothing.
     ///
     /// # Errors
     /// The settings name nothing that this rotator has, or the current value is not one that it can rotate.
@@ -21,23 +22,71 @@ pub trait Rotator: Send + Sync {
         cx: &mut Context<'_>,
         settings: &RotationSettings,
         current: &Payload,
-    ) -> Result<Payload, Error>;
+    ) -> Result<NewValue, Error>;
+
+    /// Lets the source make the new value, as a merge patch of the current one. Idempotent by the change's token: called
+    /// again after a lost answer, it finds what was made then, or removes it.
+    async fn make(
+        &self,
+        _cx: &mut OutsideContext<'_>,
+        _change: &Change<'_>,
+        _current: &Payload,
+    ) -> Result<Payload, RotationError> {
+        Err(Error::internal("this rotator makes its values itself").into())
+    }
 
     /// Makes the source take `values.wanted`. Idempotent: called again after a lost answer, it finds what it did.
-    async fn set(
-        &self,
-        cx: &mut OutsideContext<'_>,
-        settings: &RotationSettings,
-        values: &Values,
-    ) -> Result<(), RotationError>;
+    async fn set(&self, cx: &mut OutsideContext<'_>, change: &Change<'_>, values: &Values)
+    -> Result<(), RotationError>;
 
     /// Opens the source with a value, and does nothing there.
     async fn test(
         &self,
         cx: &mut OutsideContext<'_>,
-        settings: &RotationSettings,
+        change: &Change<'_>,
         value: &Payload,
     ) -> Result<(), RotationError>;
+
+    /// Takes the change back: the source has `values.wanted` as before the change, and nothing of what is left over.
+    async fn undo(
+        &self,
+        cx: &mut OutsideContext<'_>,
+        change: &Change<'_>,
+        values: &Values,
+        _leftover: &Leftover,
+    ) -> Result<(), RotationError> {
+        self.set(cx, change, values).await?;
+        self.test(cx, change, &values.wanted).await
+    }
+}
+
+/// Where a new value comes from.
+pub enum NewValue {
+    /// A merge patch of the current value; the source hears of it by [`Rotator::set`].
+    Here(Payload),
+    /// [`Rotator::make`] asks the source for it.
+    AtSource,
+}
+
+/// The change that a call is a part of.
+pub struct Change<'t> {
+    /// The path of the secret, its mount's included.
+    pub secret: &'t str,
+    /// What was done for it once is not done again. It is also the id of the new version.
+    pub token: &'t str,
+    /// When it began; where the source makes the value, when it was first to be asked for this token.
+    pub begun: Timestamp,
+    pub settings: &'t RotationSettings,
+}
+
+/// What a change that is taken back has left at the source.
+pub enum Leftover {
+    /// Whatever the source made for the token: no version holds it.
+    Unknown,
+    /// What the new version holds.
+    Value(Payload),
+    /// Nothing of its own: it was to go back to a version that was there before.
+    Nothing,
 }
 
 /// What the source shall take, and what may open it now: the likeliest first.
@@ -54,6 +103,9 @@ pub trait Rotates: Send + Sync {
 
     /// The step to be done for one of them; begins a change whose time has come.
     async fn next(&self, cx: &mut Context<'_>, name: &str) -> Result<Option<Turn>, Error>;
+
+    /// The source is to make the new value: what was begun may from here on have left something there.
+    async fn asking(&self, cx: &mut Context<'_>, turn: &Turn) -> Result<(), Error>;
 
     /// Keeps the new value as pending.
     async fn created(&self, cx: &mut Context<'_>, turn: &Turn, patch: &Payload) -> Result<(), Error>;
@@ -73,9 +125,11 @@ pub struct Turn {
     pub path: String,
     pub settings: RotationSettings,
     pub token: String,
+    pub begun: Timestamp,
     pub step: RotationStep,
-    /// To create: the current value alone is known, and stands as wanted. Else see [`Values`].
+    /// To create or make: the current value alone is known, and stands as wanted. Else see [`Values`].
     pub values: Values,
+    pub leftover: Leftover,
 }
 
 /// How a step failed.

@@ -11,7 +11,7 @@ use cardea_model::rotation::{RotationSettings, RotationStrategy};
 use cardea_model::secret_bytes::stored;
 use cardea_model::{Error, Payload, SecretText};
 use cardea_sdk::database::{Connection, Database, Purpose};
-use cardea_sdk::rotation::{RotationError, Rotator, Values};
+use cardea_sdk::rotation::{Change, NewValue, RotationError, Rotator, Values};
 use cardea_sdk::{Context, ExternalError, OutsideContext, async_trait};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,10 @@ impl Login {
 
 fn connection_name(settings: &RotationSettings) -> &str {
     settings.rotator_parts().map_or("", |(_, name)| name)
+}
+
+fn no_keys() -> Error {
+    Error::invalid("a database makes no keys: strategy new-key is not for it")
 }
 
 fn no_connection() -> Error {
@@ -115,7 +119,7 @@ impl Rotator for DatabaseEngine {
         cx: &mut Context<'_>,
         settings: &RotationSettings,
         current: &Payload,
-    ) -> Result<Payload, Error> {
+    ) -> Result<NewValue, Error> {
         let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
         let url = config.connection.url.expose();
         if !url.contains("{{username}}") || !url.contains("{{password}}") {
@@ -124,26 +128,29 @@ impl Rotator for DatabaseEngine {
         }
         let login = Login::of(current, settings)?;
         let username = match settings.strategy {
+            RotationStrategy::NewKey => return Err(no_keys()),
             RotationStrategy::AlternatingUsers if login.username == settings.username => settings.clone_name(),
             _ => settings.username.clone(),
         };
         if username == config.connection.username || login.username == config.connection.username {
             return Err(Error::invalid("the connection's own user is rotated by rotate-root, and by nothing else"));
         }
-        Payload::of(&Login { username, password: ops::password(cx, &config)? })
+        Payload::of(&Login { username, password: ops::password(cx, &config)? }).map(NewValue::Here)
     }
 
     async fn set(
         &self,
         cx: &mut OutsideContext<'_>,
-        settings: &RotationSettings,
+        change: &Change<'_>,
         values: &Values,
     ) -> Result<(), RotationError> {
+        let settings = change.settings;
         let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
         let wanted = Login::of(&values.wanted, settings)?;
         let plugin = self.plugin(&config)?;
         cx.faults.before("database.rotate_user")?;
         match settings.strategy {
+            RotationStrategy::NewKey => return Err(no_keys().into()),
             RotationStrategy::SingleUser => {
                 // A version that names nobody of ours opens nothing of ours.
                 let known: Vec<Login> =
@@ -165,9 +172,10 @@ impl Rotator for DatabaseEngine {
     async fn test(
         &self,
         cx: &mut OutsideContext<'_>,
-        settings: &RotationSettings,
+        change: &Change<'_>,
         value: &Payload,
     ) -> Result<(), RotationError> {
+        let settings = change.settings;
         let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
         let login = Login::of(value, settings)?;
         let plugin = self.plugin(&config)?;

@@ -188,7 +188,8 @@ pub async fn write(
     };
     check_and_set(&config, &secret, check)?;
     let value = SecretValue::of_json(payload.duplicate())?;
-    let (secret, number) = add_version(cx, &config, secret, Draft { value: &value, id: None, stages: &[] }).await?;
+    let (secret, number) =
+        add_version(cx, &config, secret, Draft { value: &value, id: None, stages: &[], rotator: None }).await?;
     written(&secret, number)
 }
 
@@ -219,7 +220,8 @@ pub async fn patch(
         return Err(Error::invalid("only a secret whose current version is an object can be patched"));
     }
     let value = SecretValue { content: ContentForm::Object, payload: tree::merge(&payload, change)? };
-    let (secret, number) = add_version(cx, &config, secret, Draft { value: &value, id: None, stages: &[] }).await?;
+    let (secret, number) =
+        add_version(cx, &config, secret, Draft { value: &value, id: None, stages: &[], rotator: None }).await?;
     written(&secret, number).map(Patched::Written)
 }
 
@@ -288,6 +290,8 @@ pub struct Draft<'a> {
     pub id: Option<&'a str>,
     /// Labels to put on it. Without any it becomes the current version, and so does the first of a secret.
     pub stages: &'a [String],
+    /// The rotator that it is made for.
+    pub rotator: Option<&'a str>,
 }
 
 /// Adds a version and stores the pointer; gives the number of the version.
@@ -312,6 +316,7 @@ pub async fn add_version(
         state: VersionState::Enabled,
         deletion: deletion_time(config, &secret.settings, cx.now),
         content: draft.value.content,
+        rotator: draft.rotator.map(str::to_owned),
     });
     for stage in draft.stages {
         secret.stages.insert(stage.clone(), number);

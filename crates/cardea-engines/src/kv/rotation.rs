@@ -8,12 +8,12 @@ use crate::kv::{Kv, tree};
 use cardea_model::cron::Cron;
 use cardea_model::operation::{RotateWish, RotationSchedule};
 use cardea_model::rotation::{
-    CLONE_SUFFIX, ROTATED_USER_BYTES_MAX, Rotation, RotationFailure, RotationFailureClass, RotationRun,
-    RotationSettings, RotationStep, RotationStrategy,
+    CLONE_SUFFIX, Rotation, RotationFailure, RotationFailureClass, RotationRun, RotationSettings, RotationStep,
+    RotationStrategy,
 };
 use cardea_model::secret::{ContentForm, STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretFault, SecretValue};
 use cardea_model::{Action, CanonicalPath, Error, Payload, Timestamp, TtlSeconds};
-use cardea_sdk::rotation::{Rotates, RotationError, Turn, Values};
+use cardea_sdk::rotation::{Leftover, Rotates, RotationError, Turn, Values};
 use cardea_sdk::{Context, async_trait};
 use cardea_storage::view::View;
 
@@ -66,6 +66,9 @@ impl Shown {
                 "a pending version was left over, by somebody else or by a change that was given up, and may be what the source knows: no rotation begins until rotation-cancel removes its label"
             }
             (Some(RotationStep::Create), _) => "the new value is about to be made; the source has not heard of it",
+            (Some(RotationStep::Make), _) => {
+                "the source is asked to make the new value: it may or may not have done so, and what it made is found by the token"
+            }
             (Some(RotationStep::Set), _) => {
                 "the source may or may not have the pending value: it is being set, again if need be"
             }
@@ -212,13 +215,9 @@ pub async fn configure(cx: &mut Context<'_>, path: &CanonicalPath, change: &Chan
 
 fn check(settings: &RotationSettings) -> Result<(), Error> {
     let user = &settings.username;
-    if user.is_empty()
-        || user.len() > ROTATED_USER_BYTES_MAX
-        || user.contains('/')
-        || user.chars().any(char::is_control)
-    {
-        let words =
-            format!("field `username` is empty, unprintable, has a slash or is over {ROTATED_USER_BYTES_MAX} bytes");
+    let longest = settings.username_bytes_max();
+    if user.is_empty() || user.len() > longest || user.contains('/') || user.chars().any(char::is_control) {
+        let words = format!("field `username` is empty, unprintable, has a slash or is over {longest} bytes");
         return Err(Error::invalid(words));
     }
     if let Some(text) = &settings.cron {
@@ -250,7 +249,7 @@ pub async fn remove(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(), Er
 }
 
 fn new_run(token: String, step: RotationStep, from: u64, to: u64, now: Timestamp) -> RotationRun {
-    RotationRun { token, step, from, to, begun: now, attempts: 0, refused_values: 0 }
+    RotationRun { token, step, from, to, begun: now, attempts: 0, refused_values: 0, back: false }
 }
 
 /// How a secret rotates, if it does.
@@ -284,7 +283,10 @@ pub async fn ask(cx: &mut Context<'_>, path: &CanonicalPath, wish: &RotateWish) 
         }
         let username = match before {
             Some(_) => None,
-            None => Some(named_user(cx, &secret).await?),
+            None => {
+                let makes_keys = wish.rotator.as_ref().is_some_and(|(_, how)| *how == RotationStrategy::NewKey);
+                Some(named_user(cx, &secret, !makes_keys).await?)
+            }
         };
         if username.is_some() && wish.rotator.is_none() {
             return Err(Error::invalid("the secret has no rotator: the request must name one"));
@@ -316,7 +318,7 @@ pub async fn ask(cx: &mut Context<'_>, path: &CanonicalPath, wish: &RotateWish) 
 }
 
 /// The user that the current version names, or the first of the two if it names the second.
-async fn named_user(cx: &mut Context<'_>, secret: &Secret) -> Result<String, Error> {
+async fn named_user(cx: &mut Context<'_>, secret: &Secret, has_clones: bool) -> Result<String, Error> {
     #[derive(serde::Deserialize)]
     struct Named {
         username: String,
@@ -324,7 +326,8 @@ async fn named_user(cx: &mut Context<'_>, secret: &Secret) -> Result<String, Err
     let words = "the current version of the secret is no object with a text `username`: it cannot be rotated";
     let value = payload(cx, secret, secret.current).await?;
     let named = value.and_then(|value| value.read::<Named>().ok()).ok_or_else(|| Error::invalid(words))?;
-    Ok(named.username.strip_suffix(CLONE_SUFFIX).map_or(named.username.clone(), str::to_owned))
+    let first = named.username.strip_suffix(CLONE_SUFFIX).filter(|_| has_clones);
+    Ok(first.map_or(named.username.clone(), str::to_owned))
 }
 
 /// Holds the schedule, and takes a change back if one is on its way.
@@ -416,7 +419,8 @@ pub async fn roll_back(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Sho
     secret.stages.insert(STAGE_PENDING.to_owned(), number);
     secret.staged = true;
     store_secret(cx, secret.clone())?;
-    rotation.run = Some(new_run(id, RotationStep::Set, secret.current, number, cx.now));
+    let run = new_run(id, RotationStep::Set, secret.current, number, cx.now);
+    rotation.run = Some(RotationRun { back: true, ..run });
     let now = cx.now;
     let rotation = keep(cx, path.as_str(), rotation, Some(now))?;
     Ok(shown(rotation, &secret))
@@ -520,16 +524,17 @@ impl Rotates for Kv {
             return Ok(None);
         };
         let (wanted, known) = match run.step {
-            RotationStep::Create => (secret.current, None),
+            RotationStep::Create | RotationStep::Make => (secret.current, None),
             RotationStep::Set | RotationStep::Test => (run.to, Some(run.from)),
             RotationStep::Undo => (run.from, Some(run.to)),
         };
+        let (to, back) = (run.to, run.back);
         let Some(value) = payload(cx, &secret, wanted).await? else {
             let words = "a version that the rotation needs cannot be read, or is not an object";
             rotation.last_failure = Some(failure(RotationFailureClass::RotatorRefused, words, cx.now));
             let due = match run.step {
                 // Nothing to begin with, or nothing to go back to: what is there stays as it is.
-                RotationStep::Create | RotationStep::Undo => {
+                RotationStep::Create | RotationStep::Make | RotationStep::Undo => {
                     run.attempts = run.attempts.saturating_add(1);
                     retry_at(cx.now, run.attempts)
                 }
@@ -543,7 +548,11 @@ impl Rotates for Kv {
         };
         let mut others: Vec<u64> = known.into_iter().chain([secret.current]).collect();
         others.extend(secret.stages.get(STAGE_PREVIOUS));
-        let (token, step) = (run.token.clone(), run.step);
+        let (token, begun, step) = (run.token.clone(), run.begun, run.step);
+        let leftover = match back {
+            true => Leftover::Nothing,
+            false => payload(cx, &secret, to).await?.map_or(Leftover::Unknown, Leftover::Value),
+        };
         let mut seen = vec![wanted];
         let mut values = Values { wanted: value, known: Vec::new() };
         for number in others {
@@ -557,21 +566,38 @@ impl Rotates for Kv {
             path: format!("data/{name}"),
             settings: rotation.settings,
             token,
+            begun,
             step,
             values,
+            leftover,
         }))
+    }
+
+    async fn asking(&self, cx: &mut Context<'_>, turn: &Turn) -> Result<(), Error> {
+        let Some((secret, mut rotation)) = at_turn(cx, turn).await? else { return Ok(()) };
+        let Some(run) = &mut rotation.run else { return Ok(()) };
+        run.from = secret.current;
+        run.begun = cx.now;
+        run.step = RotationStep::Make;
+        run.attempts = 0;
+        let now = cx.now;
+        keep(cx, &turn.name, rotation, Some(now)).map(|_| ())
     }
 
     async fn created(&self, cx: &mut Context<'_>, turn: &Turn, patch: &Payload) -> Result<(), Error> {
         let Some((mut secret, mut rotation)) = at_turn(cx, turn).await? else { return Ok(()) };
         let Some(run) = &mut rotation.run else { return Ok(()) };
-        let value = value_like(&secret, secret.current, tree::merge(&turn.values.wanted, patch)?)?;
+        // Somebody may have written while the source was asked: what was written is kept.
+        let current = payload(cx, &secret, secret.current).await?;
+        let current = current.as_ref().unwrap_or(&turn.values.wanted);
+        let value = value_like(&secret, secret.current, tree::merge(current, patch)?)?;
         let config = ops::config(cx).await?;
         run.from = secret.current;
         // Labels mean something from here on: a labelled version is never pruned.
         secret.staged = true;
         let stages = [STAGE_PENDING.to_owned()];
-        let draft = Draft { value: &value, id: Some(&turn.token), stages: &stages };
+        let rotator = Some(turn.settings.rotator.as_str());
+        let draft = Draft { value: &value, id: Some(&turn.token), stages: &stages, rotator };
         let (_, number) = ops::add_version(cx, &config, secret, draft).await?;
         run.to = number;
         run.step = RotationStep::Set;
@@ -587,7 +613,7 @@ impl Rotates for Kv {
         run.attempts = 0;
         let readable = secret.version(run.to).is_some_and(|version| version.is_readable(now));
         let due = match turn.step {
-            RotationStep::Create => return Ok(()),
+            RotationStep::Create | RotationStep::Make => return Ok(()),
             RotationStep::Set => {
                 run.step = RotationStep::Test;
                 Some(now)
@@ -641,6 +667,12 @@ impl Rotates for Kv {
                 run.step = RotationStep::Create;
                 run.to = 0;
                 store_secret(cx, secret)?;
+            }
+            // The same where the source makes the values.
+            (RotationStep::Make, RotationFailureClass::ValueRefused) if run.refused_values < REFUSED_VALUES_MAX => {
+                run.refused_values += 1;
+                run.token = ops::new_id(cx);
+                run.step = RotationStep::Create;
             }
             // It was set, and does not open: set again, which finds out what the source has.
             (RotationStep::Test, RotationFailureClass::RotatorRefused) => run.step = RotationStep::Set,

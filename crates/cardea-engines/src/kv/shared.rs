@@ -159,7 +159,7 @@ async fn create(cx: &mut Context<'_>, at: &SecretRef, new: &NewSecret) -> Result
         None => Ok((store(cx, secret)?, None)),
         Some(value) => {
             let config = config(cx).await?;
-            let draft = Draft { value, id: Some(&new.version_id), stages: &[] };
+            let draft = Draft { value, id: Some(&new.version_id), stages: &[], rotator: None };
             ops::add_version(cx, &config, secret, draft).await.map(|(secret, number)| (secret, Some(number)))
         }
     }
@@ -189,7 +189,7 @@ async fn put(cx: &mut Context<'_>, at: &SecretRef, new: &NewVersion) -> Result<(
     check_blind_write(&config, &secret)?;
     secret.staged = true;
     check_stages(&secret, &new.stages)?;
-    let draft = Draft { value: &new.value, id: Some(&new.version_id), stages: &new.stages };
+    let draft = Draft { value: &new.value, id: Some(&new.version_id), stages: &new.stages, rotator: None };
     ops::add_version(cx, &config, secret, draft).await.map(|(secret, number)| (secret, Some(number)))
 }
 
@@ -223,7 +223,7 @@ async fn update(cx: &mut Context<'_>, at: &SecretRef, change: &SecretUpdate) -> 
     let config = config(cx).await?;
     check_blind_write(&config, &secret)?;
     secret.staged = true;
-    let draft = Draft { value, id: Some(&change.version_id), stages: &[] };
+    let draft = Draft { value, id: Some(&change.version_id), stages: &[], rotator: None };
     ops::add_version(cx, &config, secret, draft).await.map(|(secret, number)| (secret, Some(number)))
 }
 
