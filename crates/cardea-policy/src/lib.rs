@@ -4,6 +4,8 @@
 //! here does I/O, reads a clock, draws randomness or waits, and nothing here canonicalises a resource: the path of a
 //! [`Query`] is the one canonical path that the router and the engine see too.
 //!
+//! Beside it stands a second, smaller language: [`iam`], the documents that AWS's clients attach to a secret or a key.
+//!
 //! The way through: [`Policy::parse`] text into stanzas, [`Acl::compile`] the policies of one caller, [`Acl::decide`].
 //!
 //! **Invariants.** No rule, no access. A stanza whose template cannot be filled grants nothing, and one that could have
@@ -15,6 +17,7 @@ mod capability;
 pub mod defaults;
 mod error;
 mod explain;
+pub mod iam; // the other language: documents that AWS attaches to a resource
 mod name;
 mod parameters;
 mod pattern;
