@@ -3,11 +3,13 @@
 
 mod blob; // ciphertexts that say what sealed them
 mod fault; // why a key does not do something
+mod last_use; // what a key did last
 mod operation; // what keys can be asked, and what they answer
 
 pub use blob::SealedBlob;
 pub use fault::KeyFault;
-pub use operation::{ImportedMaterial, KeyAnswer, KeyOp, KeyUsed};
+pub use last_use::{KeyLastUse, KeyUse};
+pub use operation::{ImportTerms, ImportWhich, ImportedMaterial, KeyAnswer, KeyOp, KeyUsed};
 
 use crate::error::Error;
 use crate::path::CanonicalPath;
@@ -257,6 +259,23 @@ pub struct KeyVersion {
     /// Whether only the public half is here.
     #[serde(default)]
     pub public_only: bool,
+    /// From then on imported material is not there, whoever removes it.
+    #[serde(default)]
+    pub expires: Option<Timestamp>,
+    /// Whether imported material is away: its owner took it, or its time has come. The same can be imported again.
+    #[serde(default)]
+    pub absent: bool,
+    /// What its owner says of imported material.
+    #[serde(default)]
+    pub note: String,
+}
+
+impl KeyVersion {
+    /// Whether its material may be used at `now`.
+    #[must_use]
+    pub fn is_there(&self, now: Timestamp) -> bool {
+        !self.absent && self.expires.is_none_or(|at| at > now)
+    }
 }
 
 /// Settings that owners change.
@@ -306,6 +325,12 @@ pub struct Key {
     pub oldest: u64,
     /// Ascending by number.
     pub versions: Vec<KeyVersion>,
+    /// Imported material that the next rotation makes the newest version.
+    #[serde(default)]
+    pub pending: Option<KeyVersion>,
+    /// Since when its last use is kept; `None` for a key that is older than that.
+    #[serde(default)]
+    pub uses_kept_from: Option<Timestamp>,
     #[serde(default)]
     pub description: String,
     #[serde(default)]
@@ -319,6 +344,29 @@ impl Key {
     #[must_use]
     pub fn version(&self, number: u64) -> Option<&KeyVersion> {
         self.versions.iter().find(|version| version.number == number)
+    }
+
+    /// Whether the clock alone has changed something of it: imported material has come to its end.
+    #[must_use]
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        self.versions.iter().chain(&self.pending).any(|version| !version.absent && !version.is_there(now))
+            || (matches!(self.state, KeyState::Enabled | KeyState::Disabled) && self.lacks_material())
+    }
+
+    /// What it is by the clock: without all its material it waits for what is missing.
+    pub fn settle(&mut self, now: Timestamp) {
+        for version in self.versions.iter_mut().chain(&mut self.pending) {
+            version.absent |= !version.is_there(now);
+        }
+        if matches!(self.state, KeyState::Enabled | KeyState::Disabled) && self.lacks_material() {
+            self.state = KeyState::PendingImport;
+        }
+    }
+
+    /// Whether a version has no material.
+    #[must_use]
+    pub fn lacks_material(&self) -> bool {
+        self.versions.iter().any(|version| version.absent)
     }
 
     #[must_use]

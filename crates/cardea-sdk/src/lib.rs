@@ -14,6 +14,7 @@ pub mod outcome; // what an operation wants done
 pub mod external; // effects outside: plan, perform, settle, revoke
 pub mod fetch; // public facts of others, read before a transaction
 pub mod compute; // work that keeps a processor busy
+pub mod material; // how the outside calls one version of a key's material
 pub mod rotation; // credentials that change at their source
 pub mod database; // database plugins
 pub mod dialect; // front dialects

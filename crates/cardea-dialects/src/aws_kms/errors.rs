@@ -42,6 +42,7 @@ pub(super) fn told(operation: &str, by_blob: bool, error: &Error) -> Told {
         (Cause::Denied, "") => row(DENIED, "User is not authorized to perform this operation."),
         (Cause::Denied, _) => row(DENIED, &format!("User is not authorized to perform: kms:{operation}")),
         (Cause::NotFound, "CreateKey" | "ListKeys" | "ListAliases" | "GenerateRandom") => row(NOT_FOUND, NO_MOUNT),
+        (Cause::NotFound, "DeleteImportedKeyMaterial") => row(NOT_FOUND, "The key or its material does not exist."),
         (Cause::NotFound | Cause::NoRoute, "UpdateAlias" | "DeleteAlias") => {
             row(NOT_FOUND, "The alias or the key is not found.")
         }
@@ -74,6 +75,7 @@ const OF_SOME_KEYS: &[&str] = &[
     "GetPublicKey",
     "GetParametersForImport",
     "ImportKeyMaterial",
+    "DeleteImportedKeyMaterial",
 ];
 
 fn of_fault(operation: &str, fault: KeyFault) -> (&'static str, &'static str) {
@@ -87,6 +89,9 @@ fn of_fault(operation: &str, fault: KeyFault) -> (&'static str, &'static str) {
         KeyFault::Usage if OF_SOME_KEYS.contains(&operation) => {
             (UNSUPPORTED, "The operation is not supported for a key of this kind.")
         }
+        KeyFault::Imported if operation == "RotateKeyOnDemand" => {
+            (STATE, "No available key material pending rotation for the key.")
+        }
         KeyFault::Imported => (UNSUPPORTED, "Keys of imported material are not rotated here."),
         KeyFault::Usage => (USAGE, "The key's usage or kind does not fit the operation or the algorithm."),
         KeyFault::Scheme => (USAGE, "The algorithm is incompatible with the key's spec."),
@@ -94,6 +99,10 @@ fn of_fault(operation: &str, fault: KeyFault) -> (&'static str, &'static str) {
         KeyFault::TooLong => (VALIDATION, "The plaintext is too long for the key and the algorithm."),
         KeyFault::Material if operation == "DeriveSharedSecret" => (VALIDATION, "The public key is not valid."),
         KeyFault::Material => ("IncorrectKeyMaterialException", "The material does not fit the key's spec."),
+        KeyFault::OtherMaterial => (
+            "IncorrectKeyMaterialException",
+            "The key material in the request is not what was previously imported into this key.",
+        ),
         KeyFault::Exists => ("AlreadyExistsException", "An alias or a key of this name already exists."),
         KeyFault::TooManyVersions => (LIMIT, "The key has been rotated too often."),
         KeyFault::ImportToken => ("InvalidImportTokenException", ""),

@@ -1,6 +1,8 @@
 //! From a wire request to an operation on keys. It must never answer anything itself: what names nothing is asked for in
 //! vain, so that the refusal is decided and recorded where all others are. Only what cannot be an operation is refused here.
 
+mod imports; // material that owners bring
+
 use super::context::authenticated;
 use super::inputs::{Input, TAGS_MAX, Tag, taken, unsupported};
 use super::{names, spellings};
@@ -8,7 +10,7 @@ use crate::aws::json::{self, Checks, Fault};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_model::key::{
-    HashAlgorithm, ImportedMaterial, KeyAlgorithm, KeyChange, KeyFamily, KeySettings, NewKey, SealedBlob, SigningScheme,
+    HashAlgorithm, KeyAlgorithm, KeyChange, KeyFamily, KeySettings, NewKey, SealedBlob, SigningScheme,
 };
 use cardea_model::wire::WireRequest;
 use cardea_model::{KeyOp, KeyRef, NamespaceId, Params, Refusal, Request, SecretBytes, Target};
@@ -33,10 +35,8 @@ const ABSENT: &[&str] = &[
     "CreateCustomKeyStore",
     "CreateGrant",
     "DeleteCustomKeyStore",
-    "DeleteImportedKeyMaterial",
     "DescribeCustomKeyStores",
     "DisconnectCustomKeyStore",
-    "GetKeyLastUsage",
     "GetKeyPolicy",
     "ListGrants",
     "ListKeyPolicies",
@@ -143,6 +143,8 @@ const OPERATIONS: &[(&str, &[&str], Lower)] = &[
         asked.import_parameters(input)
     }),
     ("ImportKeyMaterial", &["keyId", "importToken", "encryptedKeyMaterial"], |asked, input| asked.import(input)),
+    ("DeleteImportedKeyMaterial", &["keyId"], |asked, input| asked.delete_material(&input)),
+    ("GetKeyLastUsage", &["keyId"], |asked, input| Ok(KeyOp::LastUse { key: asked.key_itself(&input)? })),
 ];
 
 impl Asked<'_> {
@@ -485,66 +487,6 @@ impl Asked<'_> {
         let change = KeyChange { auto_rotate_s: Some(period_s), symmetric_only: true, ..KeyChange::default() };
         self.change(input, change)
     }
-
-    fn import_parameters(&mut self, input: Input) -> Result<KeyOp, Fault> {
-        let (word, spec) = (input.wrapping_algorithm.as_deref(), input.wrapping_key_spec.as_deref());
-        let mut checks = Checks::default();
-        let words = [
-            "RSAES_PKCS1_V1_5",
-            "RSAES_OAEP_SHA_1",
-            "RSAES_OAEP_SHA_256",
-            "RSA_AES_KEY_WRAP_SHA_1",
-            "RSA_AES_KEY_WRAP_SHA_256",
-            "SM2PKE",
-        ];
-        checks.one_of("wrappingAlgorithm", word, &words);
-        checks.one_of("wrappingKeySpec", spec, &["RSA_2048", "RSA_3072", "RSA_4096", "SM2"]);
-        checks.finish()?;
-        let absent = || unsupported("This way of wrapping isn't available here.");
-        let (hash, by_aes) = spellings::wrapping(word.unwrap_or_default()).ok_or_else(absent)?;
-        let wrapping: KeyAlgorithm = spellings::algorithm(spec.unwrap_or_default()).ok_or_else(absent)?;
-        self.flag(names::ALGORITHM, wrapping_tail(hash, by_aes));
-        Ok(KeyOp::ImportParameters { key: self.key_itself(&input)?, wrapping })
-    }
-
-    fn import(&mut self, input: Input) -> Result<KeyOp, Fault> {
-        let models = ["KEY_MATERIAL_EXPIRES", "KEY_MATERIAL_DOES_NOT_EXPIRE"];
-        let mut checks = Checks::default();
-        checks.one_of("expirationModel", input.expiration_model.as_deref(), &models);
-        checks.one_of("importType", input.import_type.as_deref(), &["NEW_KEY_MATERIAL", "EXISTING_KEY_MATERIAL"]);
-        checks.finish()?;
-        // What is said of expiry where nothing is said is that there is one, which then has no date.
-        if input.expiration_model.as_deref() != Some("KEY_MATERIAL_DOES_NOT_EXPIRE") {
-            return Err(unsupported("Material that expires isn't available here."));
-        }
-        let key = self.key_itself(&input)?;
-        let mut token = taken(input.import_token).expose().to_vec();
-        let (hash, by_aes) =
-            token.pop().and_then(of_wrapping_tail).ok_or_else(|| Fault::new("InvalidImportTokenException", ""))?;
-        let wrapped = taken(input.encrypted_key_material).expose().to_vec();
-        let material = match by_aes {
-            true => ImportedMaterial::OaepAes { token, hash, wrapped },
-            false => ImportedMaterial::Oaep { token, hash, wrapped },
-        };
-        Ok(KeyOp::Import { key, material })
-    }
-}
-
-/// Last byte of an import token: how its material is wrapped. The request that brings it does not say.
-const WRAPPING_TAILS: [(u8, HashAlgorithm, bool); 4] = [
-    (1, HashAlgorithm::Sha1, false),
-    (2, HashAlgorithm::Sha256, false),
-    (3, HashAlgorithm::Sha1, true),
-    (4, HashAlgorithm::Sha256, true),
-];
-
-fn wrapping_tail(hash: HashAlgorithm, by_aes: bool) -> String {
-    let row = WRAPPING_TAILS.iter().find(|(_, known, aes)| (*known, *aes) == (hash, by_aes));
-    row.map_or(0, |(tail, _, _)| *tail).to_string()
-}
-
-fn of_wrapping_tail(tail: u8) -> Option<(HashAlgorithm, bool)> {
-    WRAPPING_TAILS.iter().find(|(known, _, _)| *known == tail).map(|(_, hash, by_aes)| (*hash, *by_aes))
 }
 
 /// Whether an operation only uses a key.

@@ -7,11 +7,13 @@ use super::spellings;
 use crate::aws::json::{self, MessageMember};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cardea_crypto::mac::sha256;
-use cardea_model::key::{Key, KeyAnswer, KeyFamily, KeyFault, KeyOrigin, KeyState, KeyUsed, KeyVersion, SealedBlob};
+use cardea_model::key::{
+    Key, KeyAnswer, KeyFamily, KeyFault, KeyLastUse, KeyOrigin, KeyState, KeyUsed, KeyVersion, SealedBlob,
+};
 use cardea_model::wire::WireResponse;
 use cardea_model::{Answer, Body, Error, Refusal, RequestId, SecretBytes, Timestamp};
 use cardea_sdk::dialect::{DialectConfig, RenderContext};
+use cardea_sdk::material::material_id;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
@@ -112,11 +114,6 @@ fn epoch(at: Timestamp) -> Value {
     json!(at.0 as f64 / 1000.0)
 }
 
-/// 64 hexadecimal digits that follow from the version's stable id.
-fn material_id(version_id: &str) -> String {
-    hex::encode(sha256(&[b"cardea kms material 1", version_id.as_bytes()]))
-}
-
 /// The blob of a symmetric key says what sealed it; what RSA sealed is bare.
 fn blob(used: &KeyUsed, sealed: &[u8]) -> Result<Vec<u8>, Error> {
     if used.algorithm.family() == KeyFamily::Rsa {
@@ -132,6 +129,15 @@ fn state(key: &Key) -> &'static str {
         KeyState::Disabled | KeyState::SoftDeleted => "Disabled",
         KeyState::PendingDeletion(_) => "PendingDeletion",
         KeyState::PendingImport => "PendingImport",
+    }
+}
+
+/// Whether imported material stays, or until when it is there.
+fn expiry(form: &mut Map<String, Value>, version: &KeyVersion) {
+    let model = if version.expires.is_some() { "KEY_MATERIAL_EXPIRES" } else { "KEY_MATERIAL_DOES_NOT_EXPIRE" };
+    form.insert("ExpirationModel".to_owned(), json!(model));
+    if let Some(at) = version.expires {
+        form.insert("ValidTo".to_owned(), epoch(at));
     }
 }
 
@@ -184,6 +190,11 @@ impl Place<'_> {
                 let page = json!({ "Keys": keys.iter().map(form).collect::<Vec<_>>() });
                 Ok(Written::Facts(self.paged(page, next.as_deref())))
             }
+            KeyAnswer::Material { key, version_id } => {
+                let form = json!({ "KeyId": self.arn(&key.id), "KeyMaterialId": material_id(&version_id) });
+                Ok(Written::Facts(form))
+            }
+            KeyAnswer::LastUse { key, last } => Ok(Written::Facts(self.last_use(&key, last))),
             KeyAnswer::Aliases { aliases, more } => Ok(Written::Facts(self.aliases(&aliases, more))),
             KeyAnswer::PublicKey { key, spki, .. } => {
                 let mut form = self.uses(&key);
@@ -298,10 +309,6 @@ impl Place<'_> {
                 form
             }
             "RotateKeyOnDemand" | "CancelKeyDeletion" => json!({ "KeyId": arn }),
-            "ImportKeyMaterial" => match key.version(key.latest) {
-                Some(version) => json!({ "KeyId": arn, "KeyMaterialId": material_id(&version.id) }),
-                None => json!({ "KeyId": arn }),
-            },
             "ScheduleKeyDeletion" => {
                 let days: u64 = self.flag(names::DAYS).parse().unwrap_or_default();
                 let mut form = json!({ "KeyId": arn, "KeyState": state(key), "PendingWindowInDays": days });
@@ -355,13 +362,24 @@ impl Place<'_> {
         if let KeyState::PendingDeletion(at) = key.state {
             form.insert("DeletionDate".to_owned(), epoch(at));
         }
-        if imported && key.state != KeyState::PendingImport {
-            form.insert("ExpirationModel".to_owned(), json!("KEY_MATERIAL_DOES_NOT_EXPIRE"));
+        if let Some(version) = key.version(key.latest).filter(|_| imported && key.state != KeyState::PendingImport) {
+            expiry(&mut form, version);
         }
         if let Some(version) = key.version(key.latest).filter(|_| is_symmetric(key)) {
             form.insert("CurrentKeyMaterialId".to_owned(), json!(material_id(&version.id)));
         }
         Value::Object(form)
+    }
+
+    fn last_use(&self, key: &Key, last: Option<KeyLastUse>) -> Value {
+        let mut form = json!({ "KeyId": self.arn(&key.id), "KeyCreationDate": epoch(key.created) });
+        if let Some(from) = key.uses_kept_from {
+            form["TrackingStartDate"] = epoch(from);
+        }
+        if let Some(last) = last {
+            form["KeyLastUsage"] = json!({ "Operation": spellings::use_word(last.what), "Timestamp": epoch(last.at) });
+        }
+        form
     }
 
     fn paged(&self, mut page: Value, next: Option<&str>) -> Value {
@@ -388,18 +406,33 @@ impl Place<'_> {
     fn rotations(&self, key: &Key, arn: &str) -> Value {
         let all = self.flag(names::ALL_MATERIAL) == "true";
         let form = |version: &KeyVersion| {
-            let is_current = version.number == key.latest;
-            let mut form = json!({
-                "KeyId": arn, "KeyMaterialId": material_id(&version.id),
-                "KeyMaterialState": if is_current { "CURRENT" } else { "NON_CURRENT" },
-            });
-            if version.number > 1 {
-                form["RotationDate"] = epoch(version.created);
+            let is_pending = key.pending.as_ref().is_some_and(|pending| pending.number == version.number);
+            let state = match version.number == key.latest {
+                true => "CURRENT",
+                false if is_pending => "PENDING_ROTATION",
+                false => "NON_CURRENT",
+            };
+            let mut form = Map::new();
+            form.insert("KeyId".to_owned(), json!(arn));
+            form.insert("KeyMaterialId".to_owned(), json!(material_id(&version.id)));
+            form.insert("KeyMaterialState".to_owned(), json!(state));
+            if version.origin == KeyOrigin::Imported {
+                let there = !version.absent;
+                form.insert("ImportState".to_owned(), json!(if there { "IMPORTED" } else { "PENDING_IMPORT" }));
+                if there {
+                    expiry(&mut form, version);
+                }
+                if !version.note.is_empty() {
+                    form.insert("KeyMaterialDescription".to_owned(), json!(version.note));
+                }
             }
-            (format!("{:020}", version.number), form)
+            if version.number > 1 && !is_pending {
+                form.insert("RotationDate".to_owned(), epoch(version.created));
+            }
+            (format!("{:020}", version.number), Value::Object(form))
         };
-        let wanted = key.versions.iter().filter(|version| all || version.number > 1);
-        self.slice("Rotations", wanted.map(form).collect())
+        let wanted = key.versions.iter().chain(key.pending.as_ref().filter(|_| all));
+        self.slice("Rotations", wanted.filter(|version| all || version.number > 1).map(form).collect())
     }
 
     /// Aliases whose key is gone, or that AWS could not write, are not shown; the marker goes by what was read.

@@ -1,6 +1,6 @@
 //! AWS's words for algorithms, usages and schemes, each once. A word that has no row here must never be taken or shown.
 
-use cardea_model::key::{HashAlgorithm, Key, KeyAlgorithm, KeyFamily, KeyUsage, SigningScheme};
+use cardea_model::key::{HashAlgorithm, Key, KeyAlgorithm, KeyFamily, KeyUsage, KeyUse, SigningScheme};
 
 use HashAlgorithm::{Sha1, Sha224, Sha256, Sha384, Sha512};
 
@@ -150,6 +150,26 @@ pub(super) const ML_KEM: &str = "ML_KEM";
 
 pub(super) fn encapsulation_algorithms(key: &Key) -> Vec<&'static str> {
     if key.allows(KeyUsage::Encapsulate) { vec![ML_KEM] } else { Vec::new() }
+}
+
+/// What a key's last use is called.
+pub(super) fn use_word(what: KeyUse) -> &'static str {
+    match what {
+        KeyUse::Encrypt => "Encrypt",
+        KeyUse::Decrypt => "Decrypt",
+        KeyUse::ReEncrypt => "ReEncrypt",
+        KeyUse::DataKey => "GenerateDataKey",
+        KeyUse::DataKeyWithoutPlaintext => "GenerateDataKeyWithoutPlaintext",
+        KeyUse::DataKeyPair => "GenerateDataKeyPair",
+        KeyUse::DataKeyPairWithoutPlaintext => "GenerateDataKeyPairWithoutPlaintext",
+        KeyUse::Sign => "Sign",
+        KeyUse::Verify => "Verify",
+        KeyUse::Mac => "GenerateMac",
+        KeyUse::VerifyMac => "VerifyMac",
+        KeyUse::Agree => "DeriveSharedSecret",
+        KeyUse::Encapsulate => "Encapsulate",
+        KeyUse::Decapsulate => "Decapsulate",
+    }
 }
 
 /// How wrapped material comes in: the hash for OAEP, and whether an AES key stands between.

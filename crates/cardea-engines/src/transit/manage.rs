@@ -1,8 +1,9 @@
 //! The life of a key: made, rotated, configured, trimmed and deleted. Import, export and backups stand in `transfer`. A
 //! pointer and the material that it points to change in one transaction; nothing here may leave a version without either.
 
+use crate::transit::imported;
 use crate::transit::model::{
-    CONFIG_NAME, Config, Doomed, ImportRecord, KeyName, KeyRecord, Material, Purge, PurgeRange, Uses,
+    CONFIG_NAME, Config, Doomed, ImportRecord, KeyName, KeyRecord, LastUse, Material, Proof, Purge, PurgeRange, Uses,
 };
 use crate::transit::names;
 use crate::transit::ops;
@@ -108,6 +109,8 @@ pub fn new_key(cx: &Context<'_>, name: Option<&str>, new: &NewKey) -> Result<Key
         latest: 0,
         oldest: 0,
         versions: Vec::new(),
+        pending: None,
+        uses_kept_from: Some(cx.now),
         description: new.description.clone(),
         tags: new.tags.clone(),
         attributes: new.attributes.clone(),
@@ -169,13 +172,9 @@ async fn generate(cx: &mut Context<'_>, key: &mut Key) -> Result<(), Error> {
 /// # Errors
 /// [`KeyFault::TooManyVersions`].
 pub fn add_version(cx: &mut Context<'_>, key: &mut Key, material: KeyMaterial, origin: KeyOrigin) -> Result<(), Error> {
-    if key.versions.len() >= VERSIONS_MAX {
-        return Err(KeyFault::TooManyVersions.error());
-    }
-    let mac = match key.algorithm.family() {
-        KeyFamily::Hmac => None,
-        _ => Some(KeyMaterial::generate(KeyAlgorithm::Hmac, 0, cx.rng).map_err(ops::refused)?),
-    };
+    check_room(key)?;
+    imported::drop_pending(cx, key);
+    let mac = (key.algorithm.family() != KeyFamily::Hmac).then(|| beside(cx)).transpose()?;
     key.latest += 1;
     key.versions.push(KeyVersion {
         number: key.latest,
@@ -183,11 +182,30 @@ pub fn add_version(cx: &mut Context<'_>, key: &mut Key, material: KeyMaterial, o
         created: cx.now,
         origin,
         public_only: material.is_public_only(),
+        expires: None,
+        absent: false,
+        note: String::new(),
     });
     if key.state == KeyState::PendingImport {
         key.state = KeyState::Enabled;
     }
     cx.state.put(&Material::name(&key.id, key.latest), &Material { key: material, mac })
+}
+
+/// Whether a key has room for one more version.
+///
+/// # Errors
+/// [`KeyFault::TooManyVersions`].
+pub fn check_room(key: &Key) -> Result<(), Error> {
+    if key.versions.len() < VERSIONS_MAX { Ok(()) } else { Err(KeyFault::TooManyVersions.error()) }
+}
+
+/// The MAC key that stands beside a version.
+///
+/// # Errors
+/// Only the library's.
+pub fn beside(cx: &Context<'_>) -> Result<KeyMaterial, Error> {
+    KeyMaterial::generate(KeyAlgorithm::Hmac, 0, cx.rng).map_err(ops::refused)
 }
 
 /// Whether a key may get a version that is generated here.
@@ -208,7 +226,9 @@ pub fn may_rotate(key: &Key) -> Result<(), Error> {
 /// Not found.
 pub async fn changing(cx: &mut Context<'_>, name: &str) -> Result<Key, Error> {
     let found = cx.state.get::<KeyRecord>(name).await?.map(|record| record.0);
-    found.filter(|key| !ops::is_past(key, cx.now)).ok_or_else(Error::not_found)
+    let mut key = found.filter(|key| !ops::is_past(key, cx.now)).ok_or_else(Error::not_found)?;
+    key.settle(cx.now);
+    Ok(key)
 }
 
 /// Stores a changed key.
@@ -221,12 +241,17 @@ pub fn store(cx: &mut Context<'_>, key: Key) -> Result<KeyRecord, Error> {
     Ok(record)
 }
 
-/// Gives a key a new version. An imported key counts as generated from then on: nothing is imported into it any more.
+/// Gives a key a new version: the material that waits for this, or some that is generated here. An imported key counts as
+/// generated from the latter on: nothing is imported into it any more.
 ///
 /// # Errors
 /// Not found, and what [`may_rotate`] says.
 pub async fn rotate(cx: &mut Context<'_>, name: &str) -> Result<KeyRecord, Error> {
     let mut key = changing(cx, name).await?;
+    ops::in_use(&key)?;
+    if imported::promote(cx, &mut key)? {
+        return store(cx, key);
+    }
     may_rotate(&key)?;
     sweep(cx).await?;
     generate(cx, &mut key).await?;
@@ -320,6 +345,9 @@ pub async fn change(cx: &mut Context<'_>, name: &str, change: &KeyChange) -> Res
     if let Some(period_s) = change.auto_rotate_s {
         ops::in_use(&key)?;
         check_period(period_s)?;
+        if period_s > 0 && change.symmetric_only {
+            may_rotate(&key)?;
+        }
         key.settings.auto_rotate_s = period_s;
     }
     for (map, changes) in [(&mut key.tags, &change.tags), (&mut key.attributes, &change.attributes)] {
@@ -418,6 +446,11 @@ fn erase(cx: &mut Context<'_>, key: &Key, most: usize) -> Result<(), Error> {
     cx.state.delete::<KeyRecord>(&key.name);
     cx.state.delete::<KeyName>(&key.id);
     cx.state.delete::<ImportRecord>(&key.id);
+    cx.state.delete::<LastUse>(&key.name);
+    if let Some(pending) = &key.pending {
+        imported::forget_end(cx, &key.id, pending);
+        remove_one(cx, &key.id, pending.number);
+    }
     if let KeyState::PendingDeletion(at) = key.state {
         cx.state.delete::<Doomed>(&Doomed::name(at, &key.id));
     }
@@ -494,15 +527,21 @@ fn remove_some(cx: &mut Context<'_>, key_id: &str, numbers: &[u64], most: usize)
     }
 }
 
-fn remove_one(cx: &mut Context<'_>, key_id: &str, number: u64) {
+/// Removes all records of one version.
+pub fn remove_one(cx: &mut Context<'_>, key_id: &str, number: u64) {
     let name = Material::name(key_id, number);
     cx.state.delete::<Material>(&name);
+    cx.state.delete::<Proof>(&name);
     cx.state.delete::<Uses>(&name);
 }
 
-/// Removes some material that an earlier change left behind, and a key whose time has come.
-async fn sweep(cx: &mut Context<'_>) -> Result<(), Error> {
+/// Removes some material that an earlier change left behind or whose time has come, and a key whose time has come.
+///
+/// # Errors
+/// Only the store's.
+pub async fn sweep(cx: &mut Context<'_>) -> Result<(), Error> {
     bury(cx).await?;
+    imported::expire(cx).await?;
     let names = cx.state.names::<Purge>("", None, 1).await?;
     let Some(name) = names.first() else { return Ok(()) };
     let range = PurgeRange::parse(name).ok_or_else(|| Error::internal("the name of a purge does not parse"))?;

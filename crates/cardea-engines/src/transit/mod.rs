@@ -11,6 +11,8 @@
 //! - A version number is never used again within one key id; a key that is deleted and made again has a new id.
 //! - An AEAD version with random nonces seals at most 2^32 messages: uses are reserved in blocks (`counter.rs`), and a key
 //!   whose newest version has none left rotates by itself. Convergent keys draw no nonces and are not counted.
+//! - Imported material may come for a time. Past it, or taken away by its owner, the key waits for the same to be imported
+//!   again (`imported.rs`). A key's last use is kept to the hour (`last_use.rs`).
 //! - `auto_rotate_period` is judged when a key is about to make something (encrypt, rewrap, datakey, sign, hmac): a key
 //!   that is due rotates first, in the same transaction. A key that nobody uses does not rotate.
 //! - A ciphertext is `vault:vN:` and base64 of nonce, ciphertext and tag. `decrypt` also takes the self-describing form of
@@ -26,7 +28,9 @@
 
 mod counter;
 mod forms;
+mod imported;
 mod input;
+mod last_use;
 mod manage;
 mod model;
 mod names;
@@ -45,7 +49,7 @@ use crate::transit::model::KeyRecord;
 use crate::transit::ops::refused;
 use crate::transit::routes::Op;
 use cardea_crypto::keys;
-use cardea_model::key::{Key, KeyFault};
+use cardea_model::key::{Key, KeyFault, KeyVersion};
 use cardea_model::limit::LIST_ENTRIES_MAX;
 use cardea_model::{Body, Error, KeyOp, KeyRef};
 use cardea_sdk::engine::SharedOp;
@@ -185,7 +189,9 @@ fn no_such_key(error: Error) -> Error {
 async fn described(cx: &mut Context<'_>, key: &Key, context: Option<&Data>) -> Result<Outcome, Error> {
     let context = forms::decoded(context, "failed to base64-decode context")?;
     let mut versions = Vec::new();
-    for version in key.versions.iter().filter(|version| version.number >= key.settings.min_decryption) {
+    let valid = |version: &&KeyVersion| version.number >= key.settings.min_decryption && version.is_there(cx.now);
+    let valid: Vec<&KeyVersion> = key.versions.iter().filter(valid).collect();
+    for version in valid {
         let form = match key.algorithm.is_asymmetric() {
             false => VersionForm::Symmetric(version.created.unix_s()),
             true => {

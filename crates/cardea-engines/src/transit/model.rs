@@ -10,13 +10,16 @@
 //! | `key-uses` | `<key id>/<version, 20 digits>` | [`Uses`]: blocks of uses that processes have reserved |
 //! | `key-import` | id of a key | [`ImportRecord`]: the wrapping key that its material is awaited under |
 //! | `key-purge` | `<key id>/<from, 20 digits>-<to, 20 digits>` | [`Purge`]: material that nothing points at any more |
+//! | `key-ending` | `<when, 20 digits of ms>-<key id>/<version, 20 digits>` | [`Ending`]: imported material that goes by itself |
+//! | `key-proof` | `<key id>/<version, 20 digits>` | [`Proof`]: what imported material that is gone is known by |
+//! | `key-last-use` | name of the key | [`LastUse`]: when it was used last, to the hour |
 //! | `key-doomed` | `<when, 20 digits of ms>-<key id>` | [`Doomed`]: a key whose deletion is scheduled |
 //! | `config` | `keys` | [`Config`]: settings of the mount |
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_crypto::keys::KeyMaterial;
-use cardea_model::key::{Key, KeyAlgorithm};
+use cardea_model::key::{Key, KeyAlgorithm, KeyLastUse};
 use cardea_model::{Error, SecretText, Timestamp};
 use cardea_storage::json_record;
 use cardea_storage::record::{Record, Wiped, decode_json, encode_json};
@@ -72,6 +75,45 @@ impl Doomed {
         name.split_once('-')?.0.parse().ok().map(Timestamp)
     }
 }
+
+/// The name of a key of which one version's imported material goes by itself, under the time when it does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ending {
+    pub name: String,
+}
+
+json_record!(Ending, "key-ending", 1);
+
+impl Ending {
+    /// The record's name: those that come first sort first.
+    #[must_use]
+    pub fn name(at: Timestamp, key_id: &str, version: u64) -> String {
+        format!("{:020}-{}", at.0, Material::name(key_id, version))
+    }
+
+    /// The time and the version in a record's name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<(Timestamp, u64)> {
+        let (at, rest) = name.split_once('-')?;
+        let (_, version) = rest.rsplit_once('/')?;
+        Some((Timestamp(at.parse().ok()?), version.parse().ok()?))
+    }
+}
+
+/// What tells imported material that is gone from any other: a MAC of it under the id of its version.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Proof {
+    pub mac: String,
+}
+
+json_record!(Proof, "key-proof", 1);
+
+/// What a key did last.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LastUse(pub KeyLastUse);
+
+json_record!(LastUse, "key-last-use", 1, cached);
 
 /// How many uses of one version processes have reserved, and the newest reservations.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -32,7 +32,13 @@ pub fn refused(error: KeyError) -> Error {
 /// Not found.
 pub async fn find(cx: &mut Context<'_>, name: &str) -> Result<Arc<KeyRecord>, Error> {
     let found = cx.state.peek::<KeyRecord>(name).await?;
-    found.filter(|record| !is_past(&record.0, cx.now)).ok_or_else(Error::not_found)
+    let found = found.filter(|record| !is_past(&record.0, cx.now)).ok_or_else(Error::not_found)?;
+    if !found.0.is_stale(cx.now) {
+        return Ok(found);
+    }
+    let mut settled = (*found).clone();
+    settled.0.settle(cx.now);
+    Ok(Arc::new(settled))
 }
 
 /// Whether the time of a key's scheduled deletion has come: from then on it is not there, whoever removes it.
@@ -86,8 +92,11 @@ fn usable(key: &Key, usage: KeyUsage) -> Result<(), Error> {
 /// One version's material.
 ///
 /// # Errors
-/// A version that is not there (any more).
+/// A version that is not there (any more); [`KeyFault::PendingImport`] where its imported material is not.
 pub async fn material(cx: &mut Context<'_>, key: &Key, version: u64) -> Result<Arc<Material>, Error> {
+    if key.version(version).is_some_and(|version| !version.is_there(cx.now)) {
+        return Err(KeyFault::PendingImport.error());
+    }
     let found = cx.state.peek::<Material>(&Material::name(&key.id, version)).await?;
     found.ok_or_else(|| Error::invalid("the key version does not exist or is no longer valid"))
 }

@@ -8,7 +8,7 @@ use crate::transit::input::{
 use crate::transit::manage::SettingsChange;
 use crate::transit::names::SigningWords;
 use crate::transit::transfer::{Brought, ExportKind, ExportVersions};
-use cardea_model::key::{HashAlgorithm, KeyOp, NewKey};
+use cardea_model::key::{HashAlgorithm, KeyOp, KeyUse, NewKey};
 use cardea_model::loose::Flag;
 use cardea_model::{Action, Error, Params, SecretText};
 use cardea_sdk::{Bound, Route};
@@ -119,6 +119,20 @@ pub enum Using {
     /// The hash is for MACs, the words for signatures.
     Verify(SigningWords),
     Mac(String),
+}
+
+impl Using {
+    /// What a key's last use says of it.
+    pub fn kind(&self) -> KeyUse {
+        match self {
+            Self::Encrypt { .. } => KeyUse::Encrypt,
+            Self::Decrypt => KeyUse::Decrypt,
+            Self::Rewrap => KeyUse::ReEncrypt,
+            Self::Sign(_) => KeyUse::Sign,
+            Self::Verify(_) => KeyUse::Verify,
+            Self::Mac(_) => KeyUse::Mac,
+        }
+    }
 }
 
 /// Items, and how their results are told.
@@ -337,6 +351,8 @@ pub static ROUTES: &[Route<Op>] = &[
 /// Rows of shared operations that no path leads to.
 pub static SHARED: &[Route<Op>] = &[
     Route::write("key-create", "keys", no_path).help("Makes a key that is called by its own id."),
+    Route::delete("key-material-delete", "keys/{name}/import_version", no_path)
+        .help("Takes imported material of a key away. The same can be imported again."),
     Route::write("key-agree", "agree/{name}", no_path).help("Agrees on a secret with the owner of another key."),
     Route::write("key-encapsulate", "encapsulate/{name}", no_path).help("Makes a secret for the owner of a key."),
     Route::write("key-decapsulate", "decapsulate/{name}", no_path).help("Learns the secret that somebody made."),

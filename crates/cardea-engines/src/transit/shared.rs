@@ -2,11 +2,13 @@
 //! policies. It must never do more than the route that it names would.
 
 use crate::transit::Transit;
+use crate::transit::imported;
+use crate::transit::last_use;
 use crate::transit::manage;
 use crate::transit::model::{AliasRecord, KeyRecord};
 use crate::transit::ops::{self, Along};
 use crate::transit::routes::Op;
-use crate::transit::transfer::{self, Brought};
+use crate::transit::transfer;
 use crate::transit::uses::{OAEP, fresh};
 use cardea_model::key::{HashAlgorithm, Key, KeyAnswer, KeyFamily, KeyFault, KeyOp, KeyRef, KeyUsage, KeyUsed, ToSign};
 use cardea_model::limit::LIST_ENTRIES_MAX;
@@ -25,7 +27,9 @@ pub fn bind(op: KeyOp) -> SharedOp<Op> {
     let (route, path) = match &op {
         KeyOp::Create { name: None, .. } => ("key-create", "keys".to_owned()),
         KeyOp::Create { name: Some(name), .. } => ("keys-create", format!("keys/{name}")),
-        KeyOp::Describe { .. } | KeyOp::PublicKey { .. } => ("keys-read", format!("keys/{name}")),
+        KeyOp::Describe { .. } | KeyOp::PublicKey { .. } | KeyOp::LastUse { .. } => {
+            ("keys-read", format!("keys/{name}"))
+        }
         KeyOp::List { .. } => ("keys-list", "keys/".to_owned()),
         KeyOp::Change { .. } => ("keys-config", format!("keys/{name}/config")),
         KeyOp::Rotate { .. } => ("keys-rotate", format!("keys/{name}/rotate")),
@@ -34,6 +38,7 @@ pub fn bind(op: KeyOp) -> SharedOp<Op> {
         KeyOp::Import { .. } | KeyOp::ImportParameters { .. } => {
             ("keys-import-version", format!("keys/{name}/import_version"))
         }
+        KeyOp::DeleteMaterial { .. } => ("key-material-delete", format!("keys/{name}/import_version")),
         KeyOp::Encrypt { .. } => ("encrypt", format!("encrypt/{name}")),
         KeyOp::Decrypt { .. } | KeyOp::ReEncrypt { .. } => ("decrypt", format!("decrypt/{name}")),
         KeyOp::GenerateDataKey { with_plaintext: true, .. }
@@ -121,9 +126,18 @@ impl Transit {
                 manage::schedule_deletion(cx, key.text(), Some(at)).await.map(answer)
             }
             KeyOp::CancelDeletion { key } => manage::schedule_deletion(cx, key.text(), None).await.map(answer),
-            KeyOp::Import { key, material } => {
-                let brought = Brought::Plain(transfer::unwrap_import(cx, key.text(), material).await?);
-                transfer::import_version(cx, key.text(), None, &brought).await.map(answer)
+            KeyOp::Import { key, material, terms } => {
+                let (record, version_id) = imported::import(cx, key.text(), material, terms).await?;
+                Ok(KeyAnswer::Material { key: Box::new(record.0), version_id })
+            }
+            KeyOp::DeleteMaterial { key, material_id } => {
+                let (record, version_id) = imported::take_away(cx, key.text(), material_id.as_deref()).await?;
+                Ok(KeyAnswer::Material { key: Box::new(record.0), version_id })
+            }
+            KeyOp::LastUse { key } => {
+                let found = ops::find(cx, key.text()).await?;
+                let last = last_use::of(cx, key.text()).await?;
+                Ok(KeyAnswer::LastUse { key: Box::new(found.0.clone()), last })
             }
             KeyOp::ImportParameters { key, wrapping } => {
                 let (key, wrapping_spki, token, expires) =
@@ -158,7 +172,22 @@ impl Transit {
                 Ok(KeyAnswer::Done)
             }
             KeyOp::ListAliases { after, limit } => aliases(cx, after.as_deref(), page(*limit)).await,
-            op => self.use_shared(cx, op).await,
+            op => {
+                let answer = self.use_shared(cx, op).await?;
+                // What did not verify was no use.
+                if let Some(what) = op.uses()
+                    && !matches!(answer, KeyAnswer::Verified { valid: false, .. })
+                {
+                    let other = match &answer {
+                        KeyAnswer::ReEncrypted { used, .. } => Some(used.name.as_str()),
+                        _ => None,
+                    };
+                    for name in op.key().map(KeyRef::text).into_iter().chain(other) {
+                        last_use::note(cx, name, what).await?;
+                    }
+                }
+                Ok(answer)
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 //! what a client sees.
 
 mod harness;
+mod imported;
+mod last_use;
 mod shared;
 mod transcripts;
 mod transfers;

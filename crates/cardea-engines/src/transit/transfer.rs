@@ -46,14 +46,11 @@ pub enum Brought {
     Wrapped { ciphertext: Vec<u8>, hash: HashAlgorithm },
     /// A public key alone, as PEM.
     Public(String),
-    /// As it is: what a shared operation has unwrapped.
-    Plain(SecretBytes),
 }
 
 async fn read(cx: &mut Context<'_>, algorithm: KeyAlgorithm, brought: &Brought) -> Result<KeyMaterial, Error> {
     match brought {
         Brought::Public(pem) => KeyMaterial::import_public(algorithm, pem.as_bytes()).map_err(ops::refused),
-        Brought::Plain(material) => KeyMaterial::import(algorithm, material.expose()).map_err(ops::refused),
         Brought::Wrapped { ciphertext, hash } => {
             let wrapping = cx.state.peek::<Material>(WRAPPING_NAME).await?;
             let wrapping = wrapping.ok_or_else(|| Error::invalid("no wrapping key was read from this mount yet"))?;

@@ -3,13 +3,14 @@
 
 use crate::transit::Transit;
 use crate::transit::forms::{self, Data, Item, Line, Lines, Made};
+use crate::transit::last_use;
 use crate::transit::names;
 use crate::transit::ops::{self, Along};
 use crate::transit::routes::{Batch, Using};
 use crate::transit::{manage, model::KeyRecord};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cardea_model::key::{HashAlgorithm, Key, KeyUsage, ToSign};
+use cardea_model::key::{HashAlgorithm, Key, KeyUsage, KeyUse, ToSign};
 use cardea_model::{Body, Cause, Error, Payload, SecretBytes};
 use cardea_sdk::{Context, Done, Outcome};
 use std::sync::Arc;
@@ -39,9 +40,13 @@ impl Transit {
         }
         if !batch.listed {
             let made = results.into_iter().flatten().next();
+            last_use::note(cx, name, using.kind()).await?;
             return Done::object(&made.ok_or_else(|| Error::internal("a use has no result"))?);
         }
         let failed = results.iter().filter(|result| result.is_err()).count();
+        if failed < results.len() {
+            last_use::note(cx, name, using.kind()).await?;
+        }
         // A batch of ciphertexts in which something failed has a status that says so; one of signatures has not.
         let status = match using {
             Using::Encrypt { .. } | Using::Decrypt | Using::Rewrap if failed == batch.items.len() => Some(400),
@@ -188,6 +193,8 @@ impl Transit {
         let fresh = fresh(cx, bytes);
         let (version, sealed) = ops::seal(cx, &self.counter, &key.0, along, OAEP, fresh.expose()).await?;
         let plaintext = with_plaintext.then(|| forms::encoded(fresh.expose()));
+        let what = if with_plaintext { KeyUse::DataKey } else { KeyUse::DataKeyWithoutPlaintext };
+        last_use::note(cx, name, what).await?;
         Ok(Made { plaintext, ..encrypted(version, &sealed) })
     }
 }

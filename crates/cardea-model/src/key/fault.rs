@@ -35,10 +35,12 @@ pub enum KeyFault {
     /// There is no deletion to cancel.
     NotPendingDeletion,
     TooManyTags,
+    /// Material is brought again that is not what was there before.
+    OtherMaterial,
 }
 
 impl KeyFault {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Ciphertext,
         Self::Malformed,
         Self::Disabled,
@@ -59,6 +61,7 @@ impl KeyFault {
         Self::OtherKey,
         Self::NotPendingDeletion,
         Self::TooManyTags,
+        Self::OtherMaterial,
     ];
 
     /// Words for the client.
@@ -85,6 +88,7 @@ impl KeyFault {
             Self::OtherKey => "the ciphertext is of another key",
             Self::NotPendingDeletion => "key is not pending deletion",
             Self::TooManyTags => "key has too many tags",
+            Self::OtherMaterial => "key material is not what was imported before",
         }
     }
 

@@ -1,6 +1,6 @@
 //! What keys can be asked and what they answer, whatever the dialect. It must never name a wire.
 
-use super::{HashAlgorithm, Key, KeyAlgorithm, KeyChange, KeyRef, NewKey, SigningScheme};
+use super::{HashAlgorithm, Key, KeyAlgorithm, KeyChange, KeyLastUse, KeyRef, KeyUse, NewKey, SigningScheme};
 use crate::secret_bytes::SecretBytes;
 use crate::time::Timestamp;
 
@@ -46,6 +46,17 @@ pub enum KeyOp {
     Import {
         key: KeyRef,
         material: ImportedMaterial,
+        terms: ImportTerms,
+    },
+    /// Takes imported material away, so that the same can be imported again: that of the newest version, or the one that
+    /// others know by this id.
+    DeleteMaterial {
+        key: KeyRef,
+        material_id: Option<String>,
+    },
+    /// What the key did last, as far as it is kept.
+    LastUse {
+        key: KeyRef,
     },
     /// `aad` is authenticated and not stored; RSA has none. `oaep` is there for RSA, and absent for all others.
     Encrypt {
@@ -164,6 +175,8 @@ impl KeyOp {
             | Self::ScheduleDeletion { key, .. }
             | Self::CancelDeletion { key }
             | Self::Import { key, .. }
+            | Self::DeleteMaterial { key, .. }
+            | Self::LastUse { key }
             | Self::Encrypt { key, .. }
             | Self::Decrypt { key, .. }
             | Self::GenerateDataKey { key, .. }
@@ -196,6 +209,8 @@ impl KeyOp {
             | Self::ScheduleDeletion { key, .. }
             | Self::CancelDeletion { key }
             | Self::Import { key, .. }
+            | Self::DeleteMaterial { key, .. }
+            | Self::LastUse { key }
             | Self::Encrypt { key, .. }
             | Self::Decrypt { key, .. }
             | Self::GenerateDataKey { key, .. }
@@ -213,6 +228,51 @@ impl KeyOp {
             | Self::SetAlias { key, .. } => Some(key),
         }
     }
+}
+
+impl KeyOp {
+    /// What it uses the key for, if it uses it at all.
+    #[must_use]
+    pub fn uses(&self) -> Option<KeyUse> {
+        Some(match self {
+            Self::Encrypt { .. } => KeyUse::Encrypt,
+            Self::Decrypt { .. } => KeyUse::Decrypt,
+            Self::ReEncrypt { .. } => KeyUse::ReEncrypt,
+            Self::GenerateDataKey { with_plaintext: true, .. } => KeyUse::DataKey,
+            Self::GenerateDataKey { .. } => KeyUse::DataKeyWithoutPlaintext,
+            Self::GenerateDataKeyPair { with_plaintext: true, .. } => KeyUse::DataKeyPair,
+            Self::GenerateDataKeyPair { .. } => KeyUse::DataKeyPairWithoutPlaintext,
+            Self::Sign { .. } => KeyUse::Sign,
+            Self::Verify { .. } => KeyUse::Verify,
+            Self::Mac { .. } => KeyUse::Mac,
+            Self::VerifyMac { .. } => KeyUse::VerifyMac,
+            Self::Agree { .. } => KeyUse::Agree,
+            Self::Encapsulate { .. } => KeyUse::Encapsulate,
+            Self::Decapsulate { .. } => KeyUse::Decapsulate,
+            _ => return None,
+        })
+    }
+}
+
+/// What its owner says of imported material.
+#[derive(Clone, Debug, Default)]
+pub struct ImportTerms {
+    /// `None` for material that stays.
+    pub expires: Option<Timestamp>,
+    pub which: ImportWhich,
+    pub note: String,
+}
+
+/// Which material it is, to the key.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum ImportWhich {
+    /// The first of the key, or one that it had before.
+    #[default]
+    Unsaid,
+    /// One that the key never had: the first, or what the next rotation takes.
+    New,
+    /// One that it had before; if given, the one that others know by this id.
+    Known(Option<String>),
 }
 
 /// Material that its owner brings.
@@ -249,6 +309,15 @@ pub struct KeyUsed {
 pub enum KeyAnswer {
     Done,
     Key(Box<Key>),
+    /// A key, and the version whose material was imported or taken away.
+    Material {
+        key: Box<Key>,
+        version_id: String,
+    },
+    LastUse {
+        key: Box<Key>,
+        last: Option<KeyLastUse>,
+    },
     Keys {
         keys: Vec<Key>,
         /// The name to go on after, if there are more.

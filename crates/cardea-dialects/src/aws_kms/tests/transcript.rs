@@ -5,7 +5,7 @@
 
 use super::{AwsKms, ID, answered, used, wire};
 use cardea_model::key::{
-    Key, KeyAlgorithm, KeyAnswer, KeyFault, KeyOrigin, KeySettings, KeyState, KeyUsage, KeyVersion,
+    Key, KeyAlgorithm, KeyAnswer, KeyFault, KeyLastUse, KeyOrigin, KeySettings, KeyState, KeyUsage, KeyUse, KeyVersion,
 };
 use cardea_model::{Answer, Error, Refusal, SecretBytes, Target, Timestamp};
 use cardea_sdk::dialect::{Dialect, DialectConfig, RenderContext};
@@ -61,6 +61,9 @@ fn key(algorithm: KeyAlgorithm, usage: KeyUsage, state: KeyState) -> Key {
         created: Timestamp(1_700_000_000_000 + number * 1_500),
         origin: KeyOrigin::Generated,
         public_only: false,
+        expires: None,
+        absent: false,
+        note: String::new(),
     };
     Key {
         id: ID.to_owned(),
@@ -74,10 +77,26 @@ fn key(algorithm: KeyAlgorithm, usage: KeyUsage, state: KeyState) -> Key {
         latest: 2,
         oldest: 1,
         versions: vec![version(1), version(2)],
+        pending: None,
+        uses_kept_from: None,
         description: "d".to_owned(),
         tags: BTreeMap::from([("a", "1"), ("b", "2")].map(|(key, value)| (key.to_owned(), value.to_owned()))),
         attributes: BTreeMap::new(),
     }
+}
+
+/// A key of imported material: the first stays, the second ends, the third waits for a rotation.
+fn imported() -> Box<Key> {
+    let mut key = key(KeyAlgorithm::Aes256Gcm, KeyUsage::Encrypt, KeyState::Enabled);
+    key.origin = KeyOrigin::Imported;
+    for version in &mut key.versions {
+        version.origin = KeyOrigin::Imported;
+    }
+    key.versions[1].expires = Some(Timestamp(1_700_086_400_000));
+    key.versions[1].note = "from the vault".to_owned();
+    let id = "00000000-0000-4000-8000-000000000003".to_owned();
+    key.pending = Some(KeyVersion { number: 3, id, expires: None, note: String::new(), ..key.versions[1].clone() });
+    Box::new(key)
 }
 
 fn answer(said: &str) -> Result<Answer, Refusal> {
@@ -108,6 +127,21 @@ fn answer(said: &str) -> Result<Answer, Refusal> {
         "mac" => KeyAnswer::Mac { used: used(KeyAlgorithm::HmacSha256), mac: vec![1, 2, 3] },
         "public key" => KeyAnswer::PublicKey { key: signer(), used: used(KeyAlgorithm::EcP256), spki: vec![4, 5] },
         "shared" => KeyAnswer::Shared { used: used(KeyAlgorithm::EcP256), secret: secret(), ciphertext: None },
+        "material" => {
+            KeyAnswer::Material { key: imported(), version_id: "00000000-0000-4000-8000-000000000002".to_owned() }
+        }
+        "imported key" => KeyAnswer::Key(imported()),
+        "imported key without material" => KeyAnswer::Key(Box::new(Key {
+            state: KeyState::PendingImport,
+            versions: imported().versions.into_iter().map(|version| KeyVersion { absent: true, ..version }).collect(),
+            ..*imported()
+        })),
+        "never used" => KeyAnswer::LastUse { key: symmetric(KeyState::Enabled), last: None },
+        "used" => {
+            let key = Key { uses_kept_from: Some(Timestamp(1_700_000_000_000)), ..*symmetric(KeyState::Enabled) };
+            let last = KeyLastUse { at: Timestamp(1_700_000_300_500), what: KeyUse::Decrypt };
+            KeyAnswer::LastUse { key: Box::new(key), last: Some(last) }
+        }
         "random" => KeyAnswer::Random(secret()),
         "denied" => return Err(Error::denied().into()),
         "not found" => return Err(Error::not_found().into()),
@@ -117,6 +151,8 @@ fn answer(said: &str) -> Result<Answer, Refusal> {
                 "disabled" => KeyFault::Disabled,
                 "usage" => KeyFault::Usage,
                 "exists" => KeyFault::Exists,
+                "imported" => KeyFault::Imported,
+                "other material" => KeyFault::OtherMaterial,
                 other => panic!("{other}"),
             };
             return Err(fault.error().into());

@@ -4,14 +4,14 @@ use super::harness::Bench;
 use crate::transit::model::{Doomed, KeyRecord, Material};
 use cardea_crypto::keys::{self, KeyMaterial};
 use cardea_model::key::{
-    HashAlgorithm, ImportedMaterial, KeyAlgorithm, KeyChange, KeyFault, KeySettings, KeyState, KeyUsage, NewKey,
-    SealedBlob, SigningScheme,
+    HashAlgorithm, ImportTerms, ImportWhich, ImportedMaterial, KeyAlgorithm, KeyChange, KeyFault, KeySettings,
+    KeyState, KeyUsage, NewKey, SealedBlob, SigningScheme,
 };
 use cardea_model::{Error, KeyAnswer, KeyOp, KeyRef, SecretBytes};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-fn new(algorithm: KeyAlgorithm) -> Box<NewKey> {
+pub fn new(algorithm: KeyAlgorithm) -> Box<NewKey> {
     Box::new(NewKey {
         algorithm,
         usages: Vec::new(),
@@ -23,30 +23,30 @@ fn new(algorithm: KeyAlgorithm) -> Box<NewKey> {
     })
 }
 
-fn named(name: &str) -> KeyRef {
+pub fn named(name: &str) -> KeyRef {
     KeyRef::Name(name.to_owned())
 }
 
-fn bytes(text: &[u8]) -> SecretBytes {
+pub fn bytes(text: &[u8]) -> SecretBytes {
     SecretBytes::new(text.to_vec())
 }
 
-fn fault(result: Result<impl Sized, Error>) -> Option<KeyFault> {
+pub fn fault(result: Result<impl Sized, Error>) -> Option<KeyFault> {
     KeyFault::of(&result.err().expect("refused"))
 }
 
-async fn create(bench: &Bench, algorithm: KeyAlgorithm) -> cardea_model::key::Key {
+pub async fn create(bench: &Bench, algorithm: KeyAlgorithm) -> cardea_model::key::Key {
     match bench.shared(KeyOp::Create { name: None, new: new(algorithm) }).await.unwrap().1 {
         KeyAnswer::Key(key) => *key,
         other => panic!("{other:?}"),
     }
 }
 
-fn encrypt(key: KeyRef, aad: &[u8]) -> KeyOp {
+pub fn encrypt(key: KeyRef, aad: &[u8]) -> KeyOp {
     KeyOp::Encrypt { key, plaintext: bytes(b"text"), aad: aad.to_vec(), oaep: None }
 }
 
-fn decrypt(key: KeyRef, version: u64, sealed: &[u8], aad: &[u8]) -> KeyOp {
+pub fn decrypt(key: KeyRef, version: u64, sealed: &[u8], aad: &[u8]) -> KeyOp {
     KeyOp::Decrypt { key, expected: None, version, sealed: sealed.to_vec(), aad: aad.to_vec(), oaep: None }
 }
 
@@ -277,8 +277,11 @@ async fn keys_that_wait_for_material_take_it_once_it_comes() {
     waiting.without_material = true;
     bench.shared(KeyOp::Create { name: Some("w".to_owned()), new: waiting }).await.unwrap();
     assert_eq!(fault(bench.shared(encrypt(named("w"), b"")).await), Some(KeyFault::PendingImport));
-    let import =
-        |material: &[u8]| KeyOp::Import { key: named("w"), material: ImportedMaterial::Plain(bytes(material)) };
+    let import = |material: &[u8]| KeyOp::Import {
+        key: named("w"),
+        material: ImportedMaterial::Plain(bytes(material)),
+        terms: ImportTerms::default(),
+    };
     assert_eq!(fault(bench.shared(import(&[1; 31])).await), Some(KeyFault::Material));
     bench.shared(import(&[1; 32])).await.unwrap();
     bench.shared(encrypt(named("w"), b"")).await.unwrap();
@@ -311,6 +314,7 @@ async fn awaited_material_comes_under_its_own_wrapping_key_and_token() {
     let import = |token: &[u8], wrapped: Vec<u8>| KeyOp::Import {
         key: named("w"),
         material: ImportedMaterial::Oaep { token: token.to_vec(), hash, wrapped },
+        terms: ImportTerms::default(),
     };
     for (op, expected) in [
         (import(&old_token, wrap(&old_spki)), KeyFault::ImportToken),
@@ -328,9 +332,10 @@ async fn awaited_material_comes_under_its_own_wrapping_key_and_token() {
     let wrapped =
         [wrapping.rsa_encrypt(hash, &[7; 32]).unwrap(), keys::wrap_padded(&[7; 32], &[4; 32]).unwrap()].concat();
     let material = ImportedMaterial::OaepAes { token, hash, wrapped };
-    let KeyAnswer::Key(key) = bench.shared(KeyOp::Import { key: named("w"), material }).await.unwrap().1 else {
-        panic!();
-    };
+    let terms = ImportTerms { which: ImportWhich::New, ..ImportTerms::default() };
+    bench.shared(KeyOp::Import { key: named("w"), material, terms }).await.unwrap();
+    let rotate = KeyOp::Rotate { key: named("w"), symmetric_only: true };
+    let KeyAnswer::Key(key) = bench.shared(rotate).await.unwrap().1 else { panic!() };
     assert_eq!(key.latest, 2);
 }
 
