@@ -132,6 +132,36 @@ func TestKVv2(t *testing.T) {
 	}
 }
 
+func TestKVv1(t *testing.T) {
+	ctx, c, path := context.Background(), client(t), name()
+	must(t, c.Sys().Mount(path, &vault.MountInput{Type: "kv"}))
+	t.Cleanup(func() { _ = c.Sys().Unmount(path) })
+	kv := c.KVv1(path)
+
+	_, err := kv.Get(ctx, "a/b")
+	if !errors.Is(err, vault.ErrSecretNotFound) {
+		t.Fatalf("got %v", err)
+	}
+	must(t, kv.Put(ctx, "a/b", map[string]any{"x": "1", "keep": "k"}))
+	must(t, kv.Put(ctx, "a/b", map[string]any{"x": "2"}))
+	read, err := kv.Get(ctx, "a/b")
+	must(t, err)
+	equal(t, "data", read.Data, map[string]any{"x": "2"})
+	equal(t, "lease", read.Raw.LeaseDuration, 2764800)
+	list, err := c.Logical().ListWithContext(ctx, path+"/a")
+	must(t, err)
+	equal(t, "keys", list.Data["keys"], []any{"b"})
+	must(t, c.Sys().TuneMount(path, vault.MountConfigInput{Options: map[string]string{"version": "2"}}))
+	raised, err := c.KVv2(path).Get(ctx, "a/b")
+	must(t, err)
+	equal(t, "data", raised.Data, map[string]any{"x": "2"})
+	stray, err := c.Logical().ReadWithContext(ctx, path+"/a/b")
+	must(t, err)
+	if stray == nil || len(stray.Warnings) != 1 || !strings.Contains(stray.Warnings[0], "Invalid path for a versioned K/V secrets engine") {
+		t.Fatalf("got %#v", stray)
+	}
+}
+
 func TestLogical(t *testing.T) {
 	c := client(t)
 	mount := mountKV(t, c)

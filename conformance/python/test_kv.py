@@ -139,9 +139,8 @@ def test_envelope(kv):
     assert answer["warnings"] is None and answer["mount_type"] == "kv"
 
 
-@pytest.mark.xfail(strict=True, reason="known difference: only version 2 exists")
 def test_version_1(root, name):
-    root.sys.enable_secrets_engine("kv", path=name, options={"version": "1"})
+    root.sys.enable_secrets_engine("kv", path=name)
     v1 = root.secrets.kv.v1
     v1.create_or_update_secret("a/b", {"x": "1"}, mount_point=name)
     read = v1.read_secret("a/b", mount_point=name)
@@ -152,4 +151,18 @@ def test_version_1(root, name):
     v1.delete_secret("a/b", mount_point=name)
     with pytest.raises(exceptions.InvalidPath):
         v1.read_secret("a/b", mount_point=name)
+    v1.create_or_update_secret("timed", {"x": "1", "ttl": "30m"}, mount_point=name)
+    assert v1.read_secret("timed", mount_point=name)["lease_duration"] == 1800
+    root.sys.disable_secrets_engine(name)
+
+
+def test_a_mount_of_version_1_gets_versions(root, name):
+    root.sys.enable_secrets_engine("kv", path=name, options={"version": "1"})
+    root.secrets.kv.v1.create_or_update_secret("a/b", {"x": "1"}, mount_point=name)
+    root.sys.tune_mount_configuration(name, options={"version": "2"})
+    read = root.secrets.kv.v2.read_secret_version("a/b", mount_point=name, raise_on_deleted_version=True)
+    assert read["data"]["data"] == {"x": "1"} and read["data"]["metadata"]["version"] == 1
+    with pytest.raises(exceptions.InvalidPath) as stray:
+        root.secrets.kv.v1.read_secret("a/b", mount_point=name)
+    assert "Invalid path for a versioned K/V secrets engine" in stray.value.text
     root.sys.disable_secrets_engine(name)

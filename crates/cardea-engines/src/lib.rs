@@ -13,5 +13,5 @@ use std::sync::Arc;
 /// The engines that need nothing to be made, one line each; what a server registers.
 #[must_use]
 pub fn all() -> Vec<Arc<dyn AnyEngine>> {
-    vec![Arc::new(Erased(kv::Kv)), Arc::new(Erased(transit::Transit::default()))]
+    vec![Arc::new(Erased(kv::Kv)), Arc::new(Erased(kv::KvV1)), Arc::new(Erased(transit::Transit::default()))]
 }

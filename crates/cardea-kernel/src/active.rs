@@ -11,7 +11,7 @@ use crate::registry::Registry;
 use crate::settings::Settings;
 use cardea_barrier::{Barrier, RootKey};
 use cardea_crypto::random::Randomness;
-use cardea_model::mount::{Mount, MountClass};
+use cardea_model::mount::Mount;
 use cardea_model::{Cause, Error};
 use cardea_sdk::context::{Faults, System};
 use cardea_sdk::erased::AnyEngine;
@@ -64,15 +64,9 @@ impl Active {
     /// The engine of a mount.
     pub fn engine(&self, mount: &Mount) -> Result<Arc<dyn AnyEngine>, Error> {
         self.registry
-            .find(mount.class, &mount.kind)
+            .find(mount.class, &mount.kind, mount.version())
             .cloned()
             .ok_or_else(|| Error::new(Cause::Unsupported, "this server has no engine of the mount's type"))
-    }
-
-    /// Whether an engine may have been removed from the program since the mount was made.
-    #[must_use]
-    pub fn has_engine(&self, class: MountClass, kind: &str) -> bool {
-        self.registry.find(class, kind).is_some()
     }
 
     #[must_use]

@@ -38,6 +38,14 @@ pub struct Mount {
     pub created_ms: u64,
 }
 
+impl Mount {
+    /// The version of its kind that it was mounted as, where that was said.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.options.get("version").map(String::as_str)
+    }
+}
+
 /// What `tune` changes. TTLs in seconds; `None` means the system's.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -7,7 +7,7 @@ use crate::outcome::Outcome;
 use crate::rotation::{Rotates, Rotator};
 use crate::route::Route;
 use async_trait::async_trait;
-use cardea_model::{Error, KeyOp, KeyRef, SecretOp};
+use cardea_model::{Error, KeyOp, KeyRef, Method, SecretOp};
 
 /// A secrets engine. One value serves every mount of its kind: all state is in the context's view.
 #[async_trait]
@@ -18,7 +18,18 @@ pub trait Engine: Send + Sync + 'static {
     /// Such as `kv`: what `sys/mounts` calls the type.
     fn kind(&self) -> &'static str;
 
+    /// Where engines share a kind: which `version` a mount's option asks for. The least is what a mount has that names none.
+    /// Engines of one kind keep the same records, so a mount can be raised to a later version at any moment, never lowered.
+    fn version(&self) -> &'static str {
+        ""
+    }
+
     fn routes(&self) -> &'static [Route<Self::Op>];
+
+    /// What to say beside "not found" where no route has the path: such as how a client of another version would have asked.
+    fn stray_hint(&self, _method: Method, _path: &str) -> Option<&'static str> {
+        None
+    }
 
     /// Does one operation inside the request's transaction. It may run again on a conflict and therefore never touches
     /// the outside; it returns what it wants done there.

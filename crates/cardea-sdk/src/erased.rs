@@ -30,6 +30,7 @@ pub struct BoundOp {
 #[async_trait]
 pub trait AnyEngine: Send + Sync {
     fn kind(&self) -> &'static str;
+    fn version(&self) -> &'static str;
     fn route_facts(&self) -> Vec<&'static RouteFacts>;
     /// Binds a path inside the mount.
     ///
@@ -65,6 +66,8 @@ pub trait AnyEngine: Send + Sync {
 pub struct BindError {
     pub error: Error,
     pub facts: Option<&'static RouteFacts>,
+    /// See [`Engine::stray_hint`]; told only to who may learn that there is nothing.
+    pub hint: Option<&'static str>,
     /// Canonical as far as it could be made.
     pub path: String,
 }
@@ -87,26 +90,28 @@ fn bind_with<E: Engine>(engine: &E, method: Method, path: &str, params: &mut Par
         }
         let path = if folder && !found.path.is_empty() { format!("{}/", found.path) } else { found.path };
         if let Some(error) = params.refusal() {
-            return Err(BindError { error: error.clone(), facts: Some(&route.facts), path });
+            return Err(BindError { error: error.clone(), facts: Some(&route.facts), hint: None, path });
         }
         // `a/` would be a second name of `a`, or a thing that no list shows.
         if !folder && path.ends_with('/') {
             let error = Error::invalid("path ends in a slash: only lists have such paths");
-            return Err(BindError { error, facts: Some(&route.facts), path });
+            return Err(BindError { error, facts: Some(&route.facts), hint: None, path });
         }
         params.set_captures(found.captures);
         return match (route.bind)(params) {
             Ok(bound) => {
                 Ok(BoundOp { facts: &route.facts, op: AnyOp(Box::new(bound.op)), unknown: bound.unknown, path })
             }
-            Err(error) => Err(BindError { error, facts: Some(&route.facts), path }),
+            Err(error) => Err(BindError { error, facts: Some(&route.facts), hint: None, path }),
         };
     }
-    let error = match other_method {
-        true => Error::new(Cause::Unsupported, "unsupported operation"),
-        false => Error::new(Cause::NoRoute, "unsupported path"),
+    let hint = if other_method { None } else { engine.stray_hint(method, bare) };
+    let error = match (other_method, hint) {
+        (true, _) => Error::new(Cause::Unsupported, "unsupported operation"),
+        (false, None) => Error::new(Cause::NoRoute, "unsupported path"),
+        (false, Some(_)) => Error::not_found(),
     };
-    Err(BindError { error, facts: None, path: path.to_owned() })
+    Err(BindError { error, facts: None, hint, path: path.to_owned() })
 }
 
 /// The facts of a mount itself, which no route binds.
@@ -124,7 +129,7 @@ fn bind_help_with<E: Engine>(engine: &E, path: &str) -> Result<BoundOp, BindErro
         Some((facts, path)) => Ok(BoundOp { facts, op: AnyOp(Box::new(())), unknown: Vec::new(), path }),
         None => {
             let error = Error::new(Cause::NoRoute, "unsupported path");
-            Err(BindError { error, facts: None, path: path.to_owned() })
+            Err(BindError { error, facts: None, hint: None, path: path.to_owned() })
         }
     }
 }
@@ -157,6 +162,9 @@ macro_rules! erase {
         impl<E: $bound> AnyEngine for $wrapper<E> {
             fn kind(&self) -> &'static str {
                 self.0.kind()
+            }
+            fn version(&self) -> &'static str {
+                self.0.version()
             }
             fn route_facts(&self) -> Vec<&'static RouteFacts> {
                 self.0.routes().iter().map(|route| &route.facts).collect()

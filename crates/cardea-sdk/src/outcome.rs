@@ -17,6 +17,9 @@ pub enum Outcome {
 #[derive(Default)]
 pub struct Done {
     pub body: Body,
+    /// For how many seconds a client may use the answer before it asks again, where its wire says so. Nothing stands behind
+    /// it that could be renewed or revoked.
+    pub fresh_s: Option<u64>,
     /// Reserved for the kernel's own engines.
     kernel: Option<Box<dyn std::any::Any + Send>>,
 }
@@ -24,7 +27,7 @@ pub struct Done {
 impl Done {
     /// The JSON object of a typed answer.
     pub fn object<T: Serialize + ?Sized>(value: &T) -> Result<Outcome, Error> {
-        Ok(Outcome::Done(Self { body: Body::Object(Payload::of(value)?), kernel: None }))
+        Ok(Self::body(Body::Object(Payload::of(value)?)))
     }
 
     /// Names, as LIST answers them; an empty list is "not found" on the wire.
@@ -46,13 +49,19 @@ impl Done {
 
     #[must_use]
     pub fn body(body: Body) -> Outcome {
-        Outcome::Done(Self { body, kernel: None })
+        Outcome::Done(Self { body, ..Self::default() })
+    }
+
+    /// An answer that a client may use for this long.
+    #[must_use]
+    pub fn fresh(body: Body, seconds: u64) -> Outcome {
+        Outcome::Done(Self { body, fresh_s: Some(seconds), ..Self::default() })
     }
 
     /// Reserved for the kernel's own engines; xtask refuses the word in extensions.
     #[must_use]
     pub fn kernel_side(body: Body, extra: Box<dyn std::any::Any + Send>) -> Self {
-        Self { body, kernel: Some(extra) }
+        Self { body, kernel: Some(extra), ..Self::default() }
     }
 
     /// Reserved for the kernel.

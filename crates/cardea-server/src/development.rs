@@ -28,6 +28,8 @@ pub(crate) struct Wishes {
     pub store_token: bool,
     /// Nothing is mounted at `secret/`.
     pub no_kv: bool,
+    /// What is mounted there has no versions.
+    pub kv_version1: bool,
 }
 
 /// What a development server shows.
@@ -69,9 +71,12 @@ pub(crate) async fn prepare(node: &Arc<Node>, wishes: &Wishes) -> Result<Keys, S
         ask(node, &root_token, "auth/token/revoke-self", "").await.map_err(failed)?;
         root_token = wished.duplicate();
     }
-    let kv = "{\"type\":\"kv\",\"description\":\"key/value secret storage\",\"options\":{\"version\":\"2\"}}";
+    let version = if wishes.kv_version1 { "1" } else { "2" };
+    let kv = format!(
+        "{{\"type\":\"kv\",\"description\":\"key/value secret storage\",\"options\":{{\"version\":\"{version}\"}}}}"
+    );
     if !wishes.no_kv {
-        ask(node, &root_token, "sys/mounts/secret", kv).await.map_err(failed)?;
+        ask(node, &root_token, "sys/mounts/secret", &kv).await.map_err(failed)?;
     }
     Ok(Keys { unseal_key, root_token })
 }

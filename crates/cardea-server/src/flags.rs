@@ -41,6 +41,7 @@ Usage: cardea server [options]
   -dev-root-token-id=<id>       Its root token (or VAULT_DEV_ROOT_TOKEN_ID).
   -dev-listen-address=<addr>    Where it listens (or VAULT_DEV_LISTEN_ADDRESS); 127.0.0.1:8200.
   -dev-no-kv                    Mount nothing at secret/.
+  -dev-kv-v1                    Mount version 1 of kv at secret/, not version 2.
   -dev-no-store-token           Leave ~/.vault-token alone.
 ";
 
@@ -124,9 +125,7 @@ impl Flags {
             "accept-restored" => self.accept_restored = on,
             "disable-mlock" => self.disable_mlock = on,
             "dev-no-kv" => self.wishes.no_kv = on,
-            "dev-kv-v1" if on => {
-                return Err(StartError::new("-dev-kv-v1 is not supported: Cardea's kv has version 2 only"));
-            }
+            "dev-kv-v1" => self.wishes.kv_version1 = on,
             "dev-tls" | "recovery" | "dev-auto-seal" | "dev-skip-init" if on => {
                 return Err(StartError::new(format!("-{name} is not supported")));
             }

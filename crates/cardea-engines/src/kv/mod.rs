@@ -1,4 +1,5 @@
-//! `kv`: secrets with versions, as Vault's KV version 2 serves them. Read this file, then `model.rs`, then `ops.rs`.
+//! `kv`: secrets with versions, as Vault's KV version 2 serves them; `version1` is version 1 over the same records. Read this
+//! file, then `model.rs`, then `ops.rs`.
 //!
 //! A secret is one small pointer record (states of all versions, settings, labels) and one immutable record a payload.
 //! What holds:
@@ -37,21 +38,37 @@ mod rotation;
 mod rotation_forms;
 mod routes;
 mod shared;
+mod stray;
 mod tree;
+mod version1;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::kv::version1::KvV1;
+
 use crate::kv::ops::{Fate, Patched};
 use crate::kv::routes::{Op, SubkeysForm};
+use cardea_model::mount::Mount;
 use cardea_model::secret::SecretReport;
-use cardea_model::{Body, Error, Payload, SecretOp};
+use cardea_model::{Body, Error, Method, Payload, SecretOp};
 use cardea_sdk::engine::SharedOp;
 use cardea_sdk::rotation::Rotates;
 use cardea_sdk::{Context, Done, Engine, Outcome, Route, async_trait};
 
-/// The engine; it has no state of its own.
+/// The engine of version 2; it has no state of its own.
 pub struct Kv;
+
+/// What the mount option `version` says of a mount that this file serves.
+const VERSION_2: &str = "2";
+
+/// The name by which policies know a part of a secret, such as its `data`. In version 1 a secret is one thing.
+fn policy_name(mount: &Mount, part: &str, path: &str) -> String {
+    match mount.version() {
+        Some(VERSION_2) => format!("{}{part}/{path}", mount.path),
+        _ => format!("{}{path}", mount.path),
+    }
+}
 
 #[async_trait]
 impl Engine for Kv {
@@ -59,6 +76,14 @@ impl Engine for Kv {
 
     fn kind(&self) -> &'static str {
         "kv"
+    }
+
+    fn version(&self) -> &'static str {
+        VERSION_2
+    }
+
+    fn stray_hint(&self, method: Method, path: &str) -> Option<&'static str> {
+        Some(stray::hint(method, path))
     }
 
     fn routes(&self) -> &'static [Route<Op>] {

@@ -193,6 +193,22 @@ pub async fn write(
     written(&secret, number)
 }
 
+/// Writes the one value of a path, where only that is kept: the version before it goes.
+///
+/// # Errors
+/// A payload that is too large or not something a secret can hold.
+pub async fn replace(cx: &mut Context<'_>, path: &CanonicalPath, payload: &Payload) -> Result<SecretAnswer, Error> {
+    let secret = match changeable(cx, path).await? {
+        Some(secret) => secret,
+        None => new_secret(cx, path)?,
+    };
+    let config = Config { max_versions: Some(1), ..Config::default() };
+    let value = SecretValue::of_json(payload.duplicate())?;
+    let (secret, number) =
+        add_version(cx, &config, secret, Draft { value: &value, id: None, stages: &[], rotator: None }).await?;
+    written(&secret, number)
+}
+
 /// What a patch leads to.
 pub enum Patched {
     Written(SecretAnswer),

@@ -3,7 +3,7 @@
 //! may not see.
 
 use crate::kv::model::Pointer;
-use crate::kv::shared;
+use crate::kv::{policy_name, shared};
 use cardea_model::operation::{ManySecrets, SecretOrder, SecretQuery, SecretRef, VersionRef};
 use cardea_model::secret::{
     STAGE_CURRENT, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFault, SecretPage, name_of_path,
@@ -109,7 +109,7 @@ async fn by_name(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage
 }
 
 fn may_see(cx: &Context<'_>, path: &str) -> bool {
-    cx.rights.allows(Action::Read, &format!("{}metadata/{path}", cx.mount.path))
+    cx.rights.allows(Action::Read, &policy_name(cx.mount, "metadata", path))
 }
 
 /// The secret at a path, if the query wants it and the caller may know of it.
@@ -187,7 +187,7 @@ fn is_of_item(error: &Error) -> bool {
 }
 
 async fn read_one(cx: &mut Context<'_>, wanted: &SecretRef) -> Result<SecretAnswer, Error> {
-    if !cx.rights.allows(Action::Read, &format!("{}data/{}", cx.mount.path, wanted.path)) {
+    if !cx.rights.allows(Action::Read, &policy_name(cx.mount, "data", wanted.path.as_str())) {
         return Err(Error::denied());
     }
     let answer = shared::read(cx, wanted, &VersionRef::Stage(STAGE_CURRENT.to_owned())).await?;

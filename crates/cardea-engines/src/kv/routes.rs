@@ -355,7 +355,7 @@ fn subkeys(input: SubkeysInput) -> Result<Op, Error> {
 }
 
 #[derive(serde::Deserialize)]
-struct ListInput {
+pub struct ListInput {
     path: String,
     #[serde(default)]
     after: Option<String>,
@@ -363,7 +363,7 @@ struct ListInput {
     limit: Option<Int>,
 }
 
-fn list_folder(input: ListInput) -> Result<Op, Error> {
+pub fn list_folder(input: ListInput) -> Result<Op, Error> {
     let folder = match input.path.as_str() {
         "" => String::new(),
         path => CanonicalPath::parse(path)?.into_folder().as_str().to_owned(),
@@ -566,18 +566,24 @@ struct ReadForm {
 /// Clients of this wire expect an object: a secret that another dialect wrote as a text stands under `value`.
 #[derive(serde::Serialize)]
 #[serde(untagged)]
-enum DataForm {
+pub enum DataForm {
     Object(Payload),
     Other { value: Payload },
+}
+
+impl DataForm {
+    pub fn of(payload: Payload, content: ContentForm) -> Self {
+        match content {
+            ContentForm::Object => Self::Object(payload),
+            ContentForm::Text | ContentForm::Bytes => Self::Other { value: payload },
+        }
+    }
 }
 
 /// A read: the payload and what is known of the version; gone, if there is no payload.
 pub fn read_form(mut answer: SecretAnswer) -> Result<Body, Error> {
     let metadata = version_form(&mut answer);
-    let data = answer.payload.take().map(|payload| match answer.version.content {
-        ContentForm::Object => DataForm::Object(payload),
-        ContentForm::Text | ContentForm::Bytes => DataForm::Other { value: payload },
-    });
+    let data = answer.payload.take().map(|payload| DataForm::of(payload, answer.version.content));
     let gone = data.is_none();
     let form = Payload::of(&ReadForm { data, metadata })?;
     Ok(if gone { Body::Gone(form) } else { Body::Object(form) })

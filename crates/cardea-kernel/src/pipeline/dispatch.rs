@@ -241,7 +241,7 @@ pub(super) fn content_of(mut done: Done) -> Result<(AnswerContent, Vec<After>), 
     let extra = Extra::take(&mut done);
     let mut content = AnswerContent {
         body: std::mem::take(&mut done.body),
-        lease: extra.lease,
+        lease: extra.lease.or_else(|| done.fresh_s.map(fresh)),
         auth: extra.auth,
         wrap: extra.wrap,
         presented_id: extra.presented_id,
@@ -259,7 +259,7 @@ pub(super) fn content_of(mut done: Done) -> Result<(AnswerContent, Vec<After>), 
         }
         Some(Content::Answer { data, lease_id, lease_ttl_s, renewable, auth, warnings, mount_kind }) => {
             content.body = data.map_or(Body::Empty, Body::Object);
-            if !lease_id.is_empty() {
+            if !lease_id.is_empty() || lease_ttl_s > 0 {
                 content.lease = Some(LeaseFacts { id: lease_id, renewable, ttl_s: lease_ttl_s });
             }
             content.auth = auth.map(|auth| read_auth(&auth)).transpose()?;
@@ -269,6 +269,11 @@ pub(super) fn content_of(mut done: Done) -> Result<(AnswerContent, Vec<After>), 
         }
     }
     Ok((content, extra.after))
+}
+
+/// How long an answer is good for, where no lease stands behind it.
+fn fresh(seconds: u64) -> LeaseFacts {
+    LeaseFacts { id: String::new(), renewable: false, ttl_s: seconds }
 }
 
 const RAW_TYPES: &[&str] = &["application/json", "text/plain", "application/octet-stream"];

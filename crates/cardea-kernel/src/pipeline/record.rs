@@ -141,13 +141,13 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
         return Err(refusal(from.who.denial()));
     }
     let pending_parts = match resolved.what {
-        What::Nothing { error, .. } => {
+        What::Nothing { error, hint, .. } => {
             let singly = known
                 || active.strangers.record_singly(from.request.origin.peer.ip().to_canonical(), from.now.unix_s());
             if let (Some(open), true) = (open, singly) {
                 Box::pin(append(active, &open.complete(outcome_of(&error)))).await.map_err(&refusal)?;
             }
-            return Err(refusal(error));
+            return Err(Refusal { warnings: hint.map(str::to_owned).into_iter().collect(), ..refusal(error) });
         }
         What::Bound { engine, op, existed } => (engine, op, existed),
     };
@@ -283,7 +283,7 @@ impl Pending {
     fn response(&self, content: &AnswerContent) -> log::Response {
         let mut response = log::Response::default();
         if let Some(lease) = &content.lease {
-            response.lease_id = Some(lease.id.as_str().into());
+            response.lease_id = (!lease.id.is_empty()).then(|| lease.id.as_str().into());
             response.lease_ttl_s = Some(lease.ttl_s.into());
             response.renewable = Some(lease.renewable.into());
         }

@@ -38,7 +38,15 @@ pub(super) enum What {
     Nothing {
         error: Error,
         facts: Option<&'static RouteFacts>,
+        /// See [`cardea_sdk::Engine::stray_hint`].
+        hint: Option<&'static str>,
     },
+}
+
+impl What {
+    fn nothing(error: Error) -> Self {
+        Self::Nothing { error, facts: None, hint: None }
+    }
 }
 
 impl Resolved {
@@ -95,17 +103,17 @@ fn by_path(
     let (name, mount, what) = match itself.or_else(|| mounts.resolve(path.as_str())) {
         None => {
             let error = Error::new(Cause::NoRoute, "no handler for route");
-            (path.as_str().to_owned(), None, What::Nothing { error, facts: None })
+            (path.as_str().to_owned(), None, What::nothing(error))
         }
         Some((mount, rest)) => match active.engine(mount) {
-            Err(error) => (path.as_str().to_owned(), Some(mount.clone()), What::Nothing { error, facts: None }),
+            Err(error) => (path.as_str().to_owned(), Some(mount.clone()), What::nothing(error)),
             Ok(engine) => match bind(&*engine, mount, method, rest, &mut params, help) {
                 Ok(op) => {
                     let name = format!("{}{}", mount.path, op.path);
                     (name, Some(mount.clone()), What::Bound { engine, op, existed: None })
                 }
                 Err(failed) => {
-                    let what = What::Nothing { error: failed.error, facts: failed.facts };
+                    let what = What::Nothing { error: failed.error, facts: failed.facts, hint: failed.hint };
                     (format!("{}{}", mount.path, failed.path), Some(mount.clone()), what)
                 }
             },
@@ -114,7 +122,7 @@ fn by_path(
     let what = match (what, &wish) {
         // Keys are for logins: nothing else hands out a token that one could stand for.
         (What::Bound { op, .. }, Some(_)) if op.facts.access != Access::Login => {
-            What::Nothing { error: Error::new(Cause::Unsupported, "unsupported operation"), facts: None }
+            What::nothing(Error::new(Cause::Unsupported, "unsupported operation"))
         }
         (what, _) => what,
     };
@@ -144,7 +152,7 @@ async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared)
     let (name, what) = match &found {
         None => {
             let error = Error::new(Cause::NotFound, "the configured mount does not exist");
-            (mount, What::Nothing { error, facts: None })
+            (mount, What::nothing(error))
         }
         Some(found) => {
             let bound = match (active.engine(found), op) {
@@ -161,7 +169,7 @@ async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared)
                 Err(error) if error.cause == Cause::Unavailable => {
                     return Err(Refusal { request_id: Some(from.id), error, warnings: Vec::new() });
                 }
-                Err(error) => (mount, What::Nothing { error, facts: None }),
+                Err(error) => (mount, What::nothing(error)),
             }
         }
     };
@@ -239,7 +247,7 @@ async fn settle_action(active: &Active, mut resolved: Resolved) -> Result<Resolv
                 return Err(Refusal { request_id: Some(resolved.from.id), error, warnings: Vec::new() });
             }
             // What the engine says is told only to those who are allowed to know, like every other error of a route.
-            Err(error) => resolved.what = What::Nothing { error, facts: Some(facts) },
+            Err(error) => resolved.what = What::Nothing { error, facts: Some(facts), hint: None },
         }
     }
     Ok(resolved)

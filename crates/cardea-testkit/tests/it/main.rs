@@ -14,6 +14,7 @@ mod disk; // the embedded store below a whole server
 mod jwt; // callers whom somebody else vouches for
 mod keys; // what opens the server
 mod kill; // broken at every numbered point
+mod kv_version1; // what Vault mounts where nothing is said
 mod leases; // credentials that must die
 mod matrix; // every route by every kind of caller
 mod mounts; // which engine answers where

@@ -59,7 +59,7 @@ fn rows(active: &Active) -> Vec<Row> {
 /// A server with every engine mounted.
 async fn server() -> TestServer {
     let server = TestServer::start().await;
-    for kind in ["kv", "transit", "database", "synthetic"] {
+    for kind in ["kv", "kv-v1", "transit", "database", "synthetic"] {
         server.mount(kind, kind).await;
     }
     for kind in ["approle", "jwt"] {
@@ -67,8 +67,10 @@ async fn server() -> TestServer {
     }
     let active = server.active();
     for (class, engine) in active.registry.all() {
-        let mounted = active.mounts.now().iter().any(|mount| mount.class == class && mount.kind == engine.kind());
-        assert!(mounted, "{} is registered and not in the matrix", engine.kind());
+        let serves = |mount: &Mount| mount.class == class && mount.kind == engine.kind();
+        let same = |mount: &Mount| active.engine(mount).is_ok_and(|mounted| mounted.version() == engine.version());
+        let mounted = active.mounts.now().iter().any(|mount| serves(mount) && same(mount));
+        assert!(mounted, "{} {} is registered and not in the matrix", engine.kind(), engine.version());
     }
     server
 }

@@ -57,7 +57,7 @@ async fn a_mount_is_made_tuned_and_found_again() {
         ("cubbyhole", json!({ "type": "kv", "options": { "version": "2" } })),
         ("new", json!({ "type": "none" })),
         ("new", json!({})),
-        ("new", json!({ "type": "kv", "options": { "version": "1" } })),
+        ("new", json!({ "type": "kv", "options": { "version": "3" } })),
         ("star*", json!({ "type": "kv", "options": { "version": "2" } })),
     ] {
         server.post(&format!("sys/mounts/{path}"), &root, body.clone()).await.expect(400);

@@ -1,7 +1,7 @@
 //! A mount of `kv` on a store in memory, driven through its route table. It must check what a real store checks, the
 //! limits of a batch above all; it renders answers only as far as tests compare them.
 
-use crate::kv::Kv;
+use crate::kv::{Kv, KvV1};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cardea_crypto::random::SeededRandomness;
@@ -163,6 +163,7 @@ pub struct Reply {
     pub body: Value,
     /// The action that policies were asked about.
     pub action: Option<Action>,
+    pub fresh_s: Option<u64>,
     /// The JSON text under `data`, as the engine gave it.
     pub text: String,
 }
@@ -182,7 +183,7 @@ pub struct Bench {
     mount: Mount,
     caller: Caller,
     rng: SeededRandomness,
-    engine: Erased<Kv>,
+    engine: Arc<dyn AnyEngine>,
     rights: Everything,
 }
 
@@ -224,9 +225,23 @@ impl Bench {
             mount,
             caller,
             rng: SeededRandomness::new(b"kv"),
-            engine: Erased(Kv),
+            engine: Arc::new(Erased(Kv)),
             rights: Everything::default(),
         }
+    }
+
+    /// A mount of version 1.
+    pub fn version1() -> Self {
+        let mut bench = Self::new();
+        bench.mount.options.clear();
+        bench.engine = Arc::new(Erased(KvV1));
+        bench
+    }
+
+    /// The same records, served as version 2 from now on.
+    pub fn raise(&mut self) {
+        self.mount.options.insert("version".to_owned(), "2".to_owned());
+        self.engine = Arc::new(Erased(Kv));
     }
 
     /// From now on the caller may do nothing at paths that begin so.
@@ -281,22 +296,31 @@ impl Bench {
         };
         match self.engine.bind(method, path, &mut params) {
             Ok(bound) => self.run(&bound).await,
-            Err(refusal) => refused(refusal.facts.map_or("", |facts| facts.name), &refusal.error),
+            Err(refusal) => {
+                let mut reply = refused(refusal.facts.map_or("", |facts| facts.name), &refusal.error);
+                if let Some(hint) = refusal.hint {
+                    reply.body["warnings"] = serde_json::json!([hint]);
+                }
+                reply
+            }
         }
     }
 
     /// Asks as another dialect does.
     pub async fn shared(&self, op: SecretOp) -> Result<(BoundOp, Body), Error> {
         let bound = self.engine.bind_secret(op)?;
-        let (body, _, _) = self.transact(&bound).await?;
+        let (body, _, _, _) = self.transact(&bound).await?;
         Ok((bound, body))
     }
 
     async fn run(&self, bound: &BoundOp) -> Reply {
         match self.transact(bound).await {
-            Ok((body, warnings, action)) => {
+            Ok((body, warnings, action, fresh_s)) => {
                 let body = match (body, bound.facts.shape) {
-                    (Body::Secret(answer), Some(shape)) => shape(*answer).unwrap(),
+                    (Body::Secret(answer), Some(shape)) => match shape(*answer) {
+                        Ok(body) => body,
+                        Err(error) => return refused(bound.facts.name, &error),
+                    },
                     (body, _) => body,
                 };
                 let mut reply = answered(bound.facts, body);
@@ -305,13 +329,14 @@ impl Bench {
                     reply.status = 200;
                 }
                 reply.action = Some(action);
+                reply.fresh_s = fresh_s;
                 reply
             }
             Err(error) => refused(bound.facts.name, &error),
         }
     }
 
-    async fn transact(&self, bound: &BoundOp) -> Result<(Body, Vec<String>, Action), Error> {
+    async fn transact(&self, bound: &BoundOp) -> Result<(Body, Vec<String>, Action, Option<u64>), Error> {
         let mut txn = self.store.txn();
         let now = txn.now().await?;
         let origin = Origin { dialect: "vault", peer: ([127, 0, 0, 1], 1).into(), tls: None, headers: Vec::new() };
@@ -337,7 +362,7 @@ impl Bench {
         };
         let warnings = std::mem::take(&mut cx.warnings);
         txn.commit().await.unwrap();
-        Ok((done.body, warnings, action))
+        Ok((done.body, warnings, action, done.fresh_s))
     }
 
     pub fn now(&self) -> Timestamp {
@@ -356,7 +381,7 @@ fn answered(facts: &'static RouteFacts, body: Body) -> Reply {
         let data: Value = serde_json::from_str(text).unwrap();
         serde_json::json!({ "data": data })
     });
-    Reply { status, route: facts.name, body, action: None, text: text.unwrap_or_default() }
+    Reply { status, route: facts.name, body, action: None, fresh_s: None, text: text.unwrap_or_default() }
 }
 
 fn refused(route: &'static str, error: &Error) -> Reply {
@@ -368,5 +393,12 @@ fn refused(route: &'static str, error: &Error) -> Reply {
         _ => 500,
     };
     let errors: Vec<&str> = Some(error.client.as_str()).filter(|words| !words.is_empty()).into_iter().collect();
-    Reply { status, route, body: serde_json::json!({ "errors": errors }), action: None, text: String::new() }
+    Reply {
+        status,
+        route,
+        body: serde_json::json!({ "errors": errors }),
+        action: None,
+        fresh_s: None,
+        text: String::new(),
+    }
 }

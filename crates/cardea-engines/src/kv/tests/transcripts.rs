@@ -1,7 +1,7 @@
 //! Replays `transcripts/`: what clients were promised, as text. The form is described in the engine's `mod.rs`.
 
 use super::harness::Bench;
-use crate::kv::Kv;
+use crate::kv::{Kv, KvV1};
 use cardea_sdk::Engine;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -13,13 +13,17 @@ const TRANSCRIPTS: &[(&str, &str)] = &[
     ("versions", include_str!("../transcripts/versions.txt")),
     ("metadata", include_str!("../transcripts/metadata.txt")),
     ("rotation", include_str!("../transcripts/rotation.txt")),
+    (VERSION_1, include_str!("../transcripts/version1.txt")),
 ];
+
+/// The one that is about a mount of version 1.
+const VERSION_1: &str = "version1";
 
 #[tokio::test]
 async fn transcripts_hold_and_name_every_route() {
     let mut seen = BTreeSet::new();
     for (name, text) in TRANSCRIPTS {
-        let bench = Bench::new();
+        let bench = if *name == VERSION_1 { Bench::version1() } else { Bench::new() };
         let mut lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).peekable();
         while let Some(line) = lines.next() {
             let (method, target) = line.strip_prefix("> ").and_then(|line| line.split_once(' ')).expect(line);
@@ -42,7 +46,7 @@ async fn transcripts_hold_and_name_every_route() {
             seen.insert(reply.route);
         }
     }
-    for route in Kv.routes() {
+    for route in Kv.routes().iter().chain(KvV1.routes()) {
         assert!(seen.contains(route.facts.name), "no transcript shows {}", route.facts.name);
     }
 }

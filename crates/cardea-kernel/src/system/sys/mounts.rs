@@ -165,7 +165,7 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
         .help("One mount, or with /tune its effective settings."),
         Route::write("mount-enable", "mounts/{path..}", |p| bind_write(p, false))
             .clear(&["type", "description", "local", "seal_wrap", "default_lease_ttl", "max_lease_ttl"])
-            .help("Mounts a secrets engine; with /tune changes its settings.")
+            .help("Mounts a secrets engine; with /tune changes its settings. The option version chooses among the versions of kv: 1 if it is not given, and tune raises it to 2.")
             .example("{\"type\": \"kv\", \"options\": {\"version\": \"2\"}}"),
         Route::delete("mount-disable", "mounts/{path..}", |p| with_path(p, |path| Op::Disable { auth: false, path }))
             .help("Unmounts: leases are revoked and records deleted."),
@@ -291,30 +291,24 @@ fn enable(
     if let Some(config) = &input.config {
         options.extend(config.options.clone().unwrap_or_default().0);
     }
-    let kind = match asked {
-        "kv-v2" => {
-            options.insert("version".to_owned(), "2".to_owned());
-            "kv"
-        }
-        "" => return Err(Error::invalid("backend type must be specified as a string")),
-        other => other,
-    };
-    if kind == "kv" && !auth {
-        match options.get("version").map(String::as_str) {
-            Some("2") => {}
-            None => {
-                // Vault's default is version 1; here only version 2 exists, so saying nothing cannot mean anything else.
-                options.insert("version".to_owned(), "2".to_owned());
-                cx.warn("no version was given: mounted as version 2, the only one that this server has");
-            }
-            Some(_) => return Err(Error::invalid("only version 2 of the kv engine is supported")),
-        }
+    if asked.is_empty() {
+        return Err(Error::invalid("backend type must be specified as a string"));
     }
-    if !active.has_engine(class, kind) {
+    let kind = match versioned(asked).filter(|(kind, _)| active.registry.has_kind(class, kind)) {
+        Some((kind, version)) => {
+            options.insert("version".to_owned(), version.to_owned());
+            kind
+        }
+        None => asked,
+    };
+    if !active.registry.has_kind(class, kind) {
         let is_name =
             kind.len() <= KIND_BYTES_MAX && kind.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         let named = if is_name { kind } else { "the type is not a name" };
         return Err(Error::invalid(format!("plugin not found in the catalog: {named}")));
+    }
+    if active.registry.find(class, kind, options.get("version").map(String::as_str)).is_none() {
+        return Err(no_version());
     }
     let mut mount = mounts::new_mount(full, kind, class, cx.now, cx.rng);
     mount.description.clone_from(&input.description);
@@ -338,6 +332,16 @@ fn enable(
     guard(cx)?;
     mounts::put(cx.state.kernel_side(), &mount, false)?;
     Ok(Extra::after(After::Mounts(MountChange::Put(Box::new(mount)))))
+}
+
+/// `kv-v2` is version 2 of `kv`.
+fn versioned(asked: &str) -> Option<(&str, &str)> {
+    let (kind, version) = asked.rsplit_once("-v")?;
+    (!version.is_empty() && version.bytes().all(|b| b.is_ascii_digit())).then_some((kind, version))
+}
+
+fn no_version() -> Error {
+    Error::invalid("the engine has no such version")
 }
 
 /// Every change of the table goes through one key: changes are rare, and two that do not see each other are worse than
@@ -455,10 +459,13 @@ fn tune(active: &Active, cx: &mut Context<'_>, auth: bool, path: &str, input: &T
         mount.description.clone_from(description);
     }
     if let Some(options) = &input.options {
-        if options.0.get("version").is_some_and(|version| mount.kind == "kv" && version != "2") {
-            return Err(Error::invalid("cannot downgrade mount from version 2"));
-        }
         mount.options.extend(options.0.clone());
+        let was = active.engine(&found)?;
+        let next = active.registry.find(mount.class, &mount.kind, mount.version()).ok_or_else(no_version)?;
+        // Versions of one kind share their records: the mount serves as the later one from this commit on.
+        if next.version() < was.version() {
+            return Err(Error::invalid(format!("cannot downgrade mount from version {}", was.version())));
+        }
     }
     guard(cx)?;
     mounts::put(cx.state.kernel_side(), &mount, false)?;
