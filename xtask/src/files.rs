@@ -17,6 +17,7 @@ pub fn check(root: &Path) -> Vec<String> {
     let mut files = rust_files(&root.join("crates"));
     files.extend(rust_files(&root.join("xtask")));
     files.extend(rust_files(&root.join("bench/src")));
+    files.extend(rust_files(&root.join("fuzz")));
     for path in files {
         let Ok(relative) = path.strip_prefix(root) else { continue };
         let name = relative.to_string_lossy().replace('\\', "/");

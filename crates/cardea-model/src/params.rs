@@ -6,6 +6,8 @@
 
 mod distinct; // no member twice, at any depth
 
+pub use distinct::is_distinct;
+
 use crate::error::{Cause, Error};
 use crate::limit::{JSON_DEPTH_MAX, PARAMS_MAX};
 use serde::de::value::{MapDeserializer, StrDeserializer};

@@ -20,6 +20,7 @@ use pool::Pools;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// The plugin's name on the wire.
 pub const KIND: &str = "postgresql-database-plugin";
@@ -93,6 +94,31 @@ impl PostgreSql {
             _ => Err(ExternalError::refused("password_authentication is neither password nor scram-sha-256", "")),
         }
     }
+}
+
+/// Where a connection leads: hosts and ports, without asking anybody.
+///
+/// # Errors
+/// Permanent: the settings are wrong.
+pub fn destination(connection: &Connection) -> Result<Vec<String>, ExternalError> {
+    let config = address::Address::of(connection, Limits::default().connect)?.config;
+    let named = config.get_hosts().iter().map(|host| format!("{host:?}"));
+    let numbered = config.get_hostaddrs().iter().map(ToString::to_string);
+    Ok(named.chain(numbered).chain(config.get_ports().iter().map(ToString::to_string)).collect())
+}
+
+/// What would be run to create a user, without running it.
+///
+/// # Errors
+/// Permanent: the templates or the name are wrong.
+pub fn statements(
+    templates: &[String],
+    name: &str,
+    password: &SecretText,
+    expires: Timestamp,
+) -> Result<Vec<Zeroizing<String>>, ExternalError> {
+    let values = sql::Values::of(name)?.password(password).expires(expires);
+    sql::render_all(&sql::parse_all(templates)?, &values)
 }
 
 /// What PostgreSQL itself takes; the password is random and long, so that more would buy nothing.

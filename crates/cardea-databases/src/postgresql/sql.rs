@@ -170,7 +170,7 @@ pub fn parse_all(templates: &[String]) -> Result<Vec<Statement>, ExternalError> 
         if template.len() > TEMPLATE_BYTES_MAX {
             return Err(ExternalError::refused("the statements are too long", ""));
         }
-        let mut lexer = Lexer { text: template, at: 0, cut: true, depth: 0, statements: Vec::new() };
+        let mut lexer = Lexer { text: template, at: 0, cut: true, depth: 0, statements: Vec::new(), literal: None };
         let rest = lexer.pieces()?;
         lexer.statements.push(rest);
         out.extend(lexer.statements.into_iter().filter(|pieces| has_words(pieces)).map(Statement));
@@ -264,6 +264,16 @@ struct Lexer<'t> {
     cut: bool,
     depth: usize,
     statements: Vec<Vec<Piece>>,
+    /// The literal that ended last.
+    literal: Option<Literal>,
+}
+
+/// A literal that has ended.
+#[derive(Clone, Copy)]
+struct Literal {
+    end: usize,
+    escape: bool,
+    unicode: bool,
 }
 
 impl<'t> Lexer<'t> {
@@ -295,6 +305,7 @@ impl<'t> Lexer<'t> {
                 },
                 '{' => match slot_at(self.rest()) {
                     Some((slot, length)) => {
+                        self.stands_alone(length, &out, &text)?;
                         flush(&mut text, &mut out);
                         out.push(Piece::Slot(slot, Place::Bare));
                         self.at += length;
@@ -308,6 +319,32 @@ impl<'t> Lexer<'t> {
         Ok(out)
     }
 
+    /// The literal that one which begins here would go on with: SQL makes one text of two with a new line between them, by the
+    /// rules of the first.
+    fn goes_on(&self) -> Option<Literal> {
+        let literal = self.literal?;
+        let between = &self.text[literal.end..self.at];
+        (between.contains(['\n', '\r']) && leading_word_at(between).is_empty()).then_some(literal)
+    }
+
+    /// That a bare slot touches nothing that would change how the quotes around its value are read: another quote makes one
+    /// text of two, and a letter before it (`E`, `U&`) gives a backslash a meaning.
+    fn stands_alone(&self, length: usize, out: &[Piece], text: &str) -> Result<(), ExternalError> {
+        let touches = |c: char| matches!(c, '\'' | '"' | '&') || c.is_alphanumeric() || matches!(c, '_' | '$');
+        let before = match text.chars().next_back() {
+            Some(c) => touches(c),
+            None => matches!(out.last(), Some(Piece::Slot(..) | Piece::Body { .. })),
+        } || self.goes_on().is_some();
+        let behind = &self.rest()[length..];
+        if before || behind.starts_with(['\'', '"']) || slot_at(behind).is_some() {
+            return Err(ExternalError::refused(
+                "a placeholder stands against a quote, a word or another placeholder",
+                "",
+            ));
+        }
+        Ok(())
+    }
+
     fn take(&mut self, c: char, text: &mut String) {
         text.push(c);
         self.at += c.len_utf8();
@@ -319,10 +356,13 @@ impl<'t> Lexer<'t> {
         let stands_alone = |length: usize| {
             before.len() < length || !before.get(before.len().wrapping_sub(length)).copied().is_some_and(in_word)
         };
-        let escape = quote == '\'' && matches!(before.last(), Some(b'e' | b'E')) && stands_alone(2);
-        let unicode = before.last() == Some(&b'&')
+        let mut escape = quote == '\'' && matches!(before.last(), Some(b'e' | b'E')) && stands_alone(2);
+        let mut unicode = before.last() == Some(&b'&')
             && matches!(before.get(before.len().wrapping_sub(2)), Some(b'u' | b'U'))
             && stands_alone(3);
+        if let Some(goes_on) = self.goes_on().filter(|_| quote == '\'') {
+            (escape, unicode) = (goes_on.escape, goes_on.unicode);
+        }
         let place = match (quote, escape || unicode) {
             ('\'', false) => Place::Literal,
             ('\'', true) => Place::EscapeLiteral,
@@ -337,6 +377,7 @@ impl<'t> Lexer<'t> {
                     self.take(quote, text);
                     continue;
                 }
+                self.literal = (quote == '\'').then_some(Literal { end: self.at, escape, unicode });
                 return Ok(());
             }
             if escape && c == '\\' {
@@ -376,7 +417,8 @@ impl<'t> Lexer<'t> {
         let start = self.at + tag.len();
         let length = self.text[start..].find(tag).ok_or_else(|| unterminated("dollar quote"))?;
         let body = &self.text[start..start + length];
-        let mut inner = Lexer { text: body, at: 0, cut: false, depth: self.depth + 1, statements: Vec::new() };
+        let mut inner =
+            Lexer { text: body, at: 0, cut: false, depth: self.depth + 1, statements: Vec::new(), literal: None };
         let pieces = match inner.pieces() {
             Ok(pieces) => pieces,
             // A body may be in any language: where its quotes are not SQL's, it is text, and holds no slots.

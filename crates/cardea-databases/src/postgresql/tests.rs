@@ -100,6 +100,37 @@ fn what_cannot_be_right_is_refused_without_its_text() {
 }
 
 #[test]
+fn a_value_keeps_its_place_whatever_touches_it() {
+    let refused = "against a quote";
+    for template in [
+        "SELECT E'a'{{password}}",
+        "SELECT 'a'{{password}}",
+        "SELECT E{{password}}",
+        "SELECT U&{{name}}",
+        "SELECT {{password}}'a'",
+        "SELECT {{password}}{{password}}",
+        "SELECT $$a$${{password}}",
+        "SELECT E'a'\n{{password}}",
+        "SELECT E'a' -- x\n {{password}}",
+    ] {
+        let error = statements(template).expect_err(template);
+        assert!(error.contains(refused), "{template}: {error}");
+    }
+    // A literal that goes on in the next line is read as it began.
+    for (template, expected) in [
+        ("SELECT E'a'\n'{{password}}'", "SELECT E'a'\n'p''\"\\\\1'"),
+        ("SELECT E'a' -- x\n 'b'\n'{{password}}'", "SELECT E'a' -- x\n 'b'\n'p''\"\\\\1'"),
+        ("SELECT E'a'\n'\\'{{password}}'", "SELECT E'a'\n'\\'p''\"\\\\1'"),
+        ("SELECT 'a'\n'{{password}}'", "SELECT 'a'\n'p''\"\\1'"),
+        ("SELECT E'a', '{{password}}'", "SELECT E'a', 'p''\"\\1'"),
+        ("SELECT E'a' '{{password}}'", "SELECT E'a' 'p''\"\\1'"),
+        ("SELECT ({{password}}), {{name}};", "SELECT ('p''\"\\1'), \"n\"\"'1\""),
+    ] {
+        assert_eq!(statements(template).as_deref(), Ok(&[expected.to_owned()][..]), "{template}");
+    }
+}
+
+#[test]
 fn names_that_the_server_would_cut_are_refused() {
     for bad in [String::new(), "x".repeat(64), "a\nb".to_owned(), "a\0b".to_owned()] {
         assert!(Values::of(&bad).is_err());

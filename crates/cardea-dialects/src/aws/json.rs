@@ -3,6 +3,7 @@
 //! refusals that need no operation, and the frame of responses. It must never put a value of an input into a response.
 
 use crate::aws::sigv4;
+use cardea_model::params::is_distinct;
 use cardea_model::request::Origin;
 use cardea_model::wire::{WireRequest, WireResponse};
 use cardea_model::{Cause, Credential, Error, Refusal, RequestId, SecretBytes, SignatureScheme};
@@ -83,12 +84,13 @@ pub fn operation<'w>(wire: &'w WireRequest, service: &str) -> Option<&'w str> {
 /// The typed input. Members that it does not know are passed over, as AWS does.
 ///
 /// # Errors
-/// Not an object of this shape, or a member twice.
+/// Not an object of this shape, or a member twice, at any depth.
 pub fn input<T: DeserializeOwned>(wire: &WireRequest) -> Result<T, Fault> {
     let body = wire.body.expose();
     let body = if body.is_empty() { b"{}".as_slice() } else { body };
     // An array would be read as the members in their order.
-    if body.trim_ascii_start().first() != Some(&b'{') {
+    // A member that stands twice, also one that nobody here reads, and in a context too, could be read in two ways.
+    if body.trim_ascii_start().first() != Some(&b'{') || !is_distinct(body) {
         return Err(Fault::unreadable());
     }
     serde_json::from_slice(body).map_err(|_| Fault::unreadable())
@@ -280,4 +282,51 @@ pub fn respond(status: u16, body: Vec<u8>, request_id: Option<&RequestId>) -> Wi
         headers.push(("x-amzn-requestid", id.clone()));
     }
     WireResponse { status, headers, body: SecretBytes::new(body) }
+}
+
+#[cfg(test)]
+mod tests {
+    //! What no service of this protocol reads.
+
+    use super::*;
+    use serde::Deserialize;
+    use std::net::SocketAddr;
+
+    #[derive(Deserialize)]
+    struct Known {
+        #[serde(rename = "A")]
+        a: Option<String>,
+    }
+
+    fn read(body: &str) -> Option<Option<String>> {
+        let wire = WireRequest {
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
+            query: String::new(),
+            headers: Vec::new(),
+            body: SecretBytes::new(body.as_bytes().to_vec()),
+            peer: SocketAddr::from(([192, 0, 2, 1], 1)),
+            tls: None,
+        };
+        input::<Known>(&wire).ok().map(|known| known.a)
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_is_never_chosen_between() {
+        assert_eq!(read(""), Some(None));
+        assert_eq!(read(r#"{"A":"1","B":{"c":[{"d":1}]}}"#), Some(Some("1".to_owned())));
+        for body in [
+            r#"{"A":"1","A":"2"}"#,
+            r#"{"B":1,"B":2}"#,
+            r#"{"B":{"c":1,"c":2}}"#,
+            r#"{"B":{"c":1,"\u0063":2}}"#,
+            r#"{"A":"1","B":[[{"c":1,"c":1}]]}"#,
+            r#"["1"]"#,
+            r#"{"A":"1"} {}"#,
+        ] {
+            assert_eq!(read(body), None, "{body}");
+        }
+        let deep = format!(r#"{{"B":{}{{"c":1,"c":2}}{}}}"#, "[".repeat(500), "]".repeat(500));
+        assert_eq!(read(&deep), None, "what cannot be walked is not read");
+    }
 }

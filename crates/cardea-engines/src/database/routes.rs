@@ -317,11 +317,21 @@ pub fn redacted(url: &str) -> String {
     {
         out = format!("{scheme}://{name}:{MASK}@{host}");
     }
-    mask_settings(&out)
+    let is_url = out.split_once("://").is_some_and(|(scheme, _)| scheme.bytes().all(|b| b.is_ascii_alphanumeric()));
+    if !is_url {
+        return mask_settings(&out, false);
+    }
+    // A driver reads escapes in names, too.
+    let Some((before, query)) = out.split_once('?') else { return mask_settings(&out, true) };
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, value)) if name.contains('%') && value != PLACEHOLDER => format!("{name}={MASK}"),
+        _ => pair.to_owned(),
+    });
+    mask_settings(&format!("{before}?{}", pairs.collect::<Vec<_>>().join("&")), true)
 }
 
-/// Masks the values of `password=…`, in a query or in a list of settings.
-fn mask_settings(text: &str) -> String {
+/// Masks the values of `password=…`, in a query or in a list of settings: only the latter knows blanks, quotes and escapes.
+fn mask_settings(text: &str, in_query: bool) -> String {
     const KEY: &str = "password";
     let mut out = String::new();
     let mut rest = text;
@@ -332,8 +342,9 @@ fn mask_settings(text: &str) -> String {
         let Some(value) = found.trim_start().strip_prefix('=') else { continue };
         let value = value.trim_start();
         let end = match value.strip_prefix('\'') {
+            _ if in_query => value.find('&').unwrap_or(value.len()),
             Some(inner) => quoted_bytes(inner) + 1,
-            None => value.find(|c: char| c.is_whitespace() || c == '&').unwrap_or(value.len()),
+            None => bare_bytes(value),
         };
         if value[..end].trim_matches('\'') == PLACEHOLDER {
             continue;
@@ -344,6 +355,20 @@ fn mask_settings(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// Length of a value without quotes: a backslash takes the next character into it.
+fn bare_bytes(value: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in value.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c.is_whitespace() => return at,
+            _ => {}
+        }
+    }
+    value.len()
 }
 
 /// Length of a text up to and with its closing quote.

@@ -60,6 +60,11 @@ fn addresses_are_shown_without_passwords() {
         ("host=h password = 'hun\\'ter2 x' user=u", "host=h password=***** user=u"),
         ("host=h password='hunter2", "host=h password=*****"),
         ("host=h PASSWORD=hunter2", "host=h PASSWORD=*****"),
+        ("host=h password=a\\ hunter2 user=u", "host=h password=***** user=u"),
+        ("host=h password=a&hunter2 user=u", "host=h password=***** user=u"),
+        ("postgresql://h/d?pass%77ord=hunter2&user=u", "postgresql://h/d?pass%77ord=*****&user=u"),
+        ("postgresql://h/d?password='a' hunter2&user=u", "postgresql://h/d?password=*****&user=u"),
+        ("postgresql://h/d?password=a%26hunter2&user=u", "postgresql://h/d?password=*****&user=u"),
         ("host=h password='{{password}}' user={{username}}", "host=h password='{{password}}' user={{username}}"),
     ] {
         assert_eq!(redacted(url), expected);

@@ -20,6 +20,14 @@ pub(super) fn has_duplicate(text: &str) -> bool {
     Distinct.deserialize(&mut reader).is_err_and(|error| error.to_string().starts_with(DUPLICATE))
 }
 
+/// Whether this is JSON in which every object, at any depth, names each member once: for dialects that read bodies by
+/// themselves. What is nested so deeply that it cannot be walked is not.
+#[must_use]
+pub fn is_distinct(body: &[u8]) -> bool {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    Distinct.deserialize(&mut reader).is_ok() && reader.end().is_ok()
+}
+
 /// Any value, walked and dropped.
 struct Distinct;
 

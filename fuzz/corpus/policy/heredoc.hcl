@@ -1,0 +1,7 @@
+path "a" {
+ capabilities = ["read",]
+}
+name = <<EOT
+x
+EOT
+/* b */ // c
