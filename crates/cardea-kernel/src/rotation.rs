@@ -10,7 +10,7 @@ use cardea_model::rotation::{RotationSettings, RotationStep};
 use cardea_model::{Error, Origin, Payload};
 use cardea_sdk::ExternalError;
 use cardea_sdk::erased::AnyEngine;
-use cardea_sdk::rotation::{Change, NewValue, RotationError, Rotator, Turn};
+use cardea_sdk::rotation::{Change, Ending, Found, NewValue, RotationError, Rotator, Turn};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,15 +151,85 @@ async fn step(active: &Active, mount: &Mount, engine: &dyn AnyEngine, name: &str
         };
     }
     drop(txn);
-    let result = match &source {
-        Ok((place, other)) => match other.rotator() {
-            Some(rotator) => call(active, place, rotator, &turn, &format!("{}{}", mount.path, turn.name)).await,
-            None => Err(no_rotator().into()),
+    let secret = format!("{}{}", mount.path, turn.name);
+    let rotator = match &source {
+        Ok((place, other)) => other.rotator().map(|rotator| (place, rotator)).ok_or_else(no_rotator),
+        Err(error) => Err(error.clone()),
+    };
+    let result = match rotator {
+        Ok((place, rotator)) => match turn.ending {
+            Some(Ending::Look { sessions }) => match look(active, place, rotator, &turn, &secret, sessions).await {
+                Ok(found) => return looked(active, mount, engine, &turn, &found).await,
+                Err(error) => Err(error),
+            },
+            _ => call(active, place, rotator, &turn, &secret).await,
         },
-        Err(error) => Err(error.clone().into()),
+        Err(error) => Err(error.into()),
     };
     report(active, mount, engine, &turn, &result).await?;
     Ok(result.is_ok())
+}
+
+/// What can be seen of an old credential.
+async fn look(
+    active: &Active,
+    place: &Mount,
+    rotator: &dyn Rotator,
+    turn: &Turn,
+    secret: &str,
+    sessions: bool,
+) -> Result<Found, RotationError> {
+    let kept = rotator.keeps_old(&turn.settings);
+    let mut found = Found { kept, sessions: None };
+    if kept && sessions {
+        let mut txn = active.sealed.txn();
+        let now = txn.now().await?;
+        let mut cx = surroundings::outside(active, &mut txn, place, now);
+        let change = Change { secret, token: &turn.token, begun: turn.begun, settings: &turn.settings };
+        let asked = rotator.sessions(&mut cx, &change, old(turn)?);
+        found.sessions = tokio::time::timeout(CALL_MAX, asked).await.map_err(|_| late())??;
+    }
+    Ok(found)
+}
+
+/// Keeps what a look has found. Whether there may be another step at once.
+async fn looked(
+    active: &Active,
+    mount: &Mount,
+    engine: &dyn AnyEngine,
+    turn: &Turn,
+    found: &Found,
+) -> Result<bool, Error> {
+    let Some(rotates) = engine.rotates() else { return Ok(false) };
+    let origin = kernel_origin();
+    let rights = surroundings::NoRights;
+    let path = format!("{}{}", mount.path, turn.path);
+    for _ in 0..RETRIES_MAX {
+        let mut txn = active.sealed.txn();
+        let now = txn.now().await?;
+        let mut cx = surroundings::context(active, &mut txn, mount, &origin, None, now, &rights);
+        let decided = rotates.looked(&mut cx, turn, found).await?;
+        if let Some(reason) = decided {
+            let (subject, detail) = (&turn.token, reason.as_str());
+            event::append(active, &mut txn, Event { what: "rotation.retiring", subject, detail, path: &path }, now)?;
+        }
+        if runner::commit(txn).await? {
+            return Ok(decided.is_some());
+        }
+    }
+    Err(busy())
+}
+
+fn old(turn: &Turn) -> Result<&Payload, Error> {
+    turn.values.known.first().ok_or_else(|| Error::internal("an old credential has no value"))
+}
+
+fn late() -> RotationError {
+    ExternalError::unknown("the source did not answer in time", "time limit of the rotation").into()
+}
+
+fn busy() -> Error {
+    Error::unavailable("too many concurrent changes, try again")
 }
 
 /// One call of a rotator; gives the value if it was to be made.
@@ -181,12 +251,13 @@ async fn call(
             RotationStep::Create | RotationStep::Set => rotator.set(&mut cx, &change, values).await?,
             RotationStep::Test => rotator.test(&mut cx, &change, &values.wanted).await?,
             RotationStep::Undo => rotator.undo(&mut cx, &change, values, &turn.leftover).await?,
+            RotationStep::Retire => rotator.retire(&mut cx, &change, old(turn)?, &values.wanted).await?,
         }
         Ok(None)
     };
     match tokio::time::timeout(CALL_MAX, work).await {
         Ok(result) => result,
-        Err(_) => Err(ExternalError::unknown("the source did not answer in time", "time limit of the rotation").into()),
+        Err(_) => Err(late()),
     }
 }
 
@@ -224,6 +295,7 @@ async fn report(
                     }
                     RotationStep::Test => ("rotation.finished", turn.settings.rotator.as_str()),
                     RotationStep::Undo => ("rotation.undone", turn.settings.rotator.as_str()),
+                    RotationStep::Retire => ("rotation.retired", turn.settings.rotator.as_str()),
                 }
             }
             (Err(error), _) => {
@@ -236,7 +308,7 @@ async fn report(
             return Ok(());
         }
     }
-    Err(Error::unavailable("too many concurrent changes, try again"))
+    Err(busy())
 }
 
 /// The mount that settings name, and its engine.

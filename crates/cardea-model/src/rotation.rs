@@ -3,8 +3,10 @@
 
 use crate::cron::Cron;
 use crate::error::Error;
+use crate::retirement::{RetireRule, Retired, Retiring};
 use crate::time::{Timestamp, TtlSeconds};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What is added to a user's name for the second of two alternating users.
 pub const CLONE_SUFFIX: &str = "_clone";
@@ -29,6 +31,9 @@ pub struct RotationSettings {
     /// Seconds from such a time in which it may begin; what was missed waits for the next time. `None` is without end.
     #[serde(default)]
     pub window_s: Option<u64>,
+    /// When an old credential is turned off. Without a rule it lives until the next rotation.
+    #[serde(default)]
+    pub retire: Option<RetireRule>,
 }
 
 impl RotationSettings {
@@ -134,6 +139,8 @@ pub enum RotationStep {
     Test,
     /// Make the current value the source's again, and drop the pending one.
     Undo,
+    /// The new version is current: wait for the owner's bar, then turn the old credential off at the source.
+    Retire,
 }
 
 impl RotationStep {
@@ -145,6 +152,7 @@ impl RotationStep {
             Self::Set => "set",
             Self::Test => "test",
             Self::Undo => "undo",
+            Self::Retire => "retire",
         }
     }
 }
@@ -199,6 +207,20 @@ pub struct RotationRun {
     /// Whether the new version is one of before, and nothing was made for this change.
     #[serde(default)]
     pub back: bool,
+    /// Whether the old credential is turned off as soon as the new one is current.
+    #[serde(default)]
+    pub emergency: bool,
+    /// How far the end of the old credential is, from the step `retire` on.
+    #[serde(default)]
+    pub retiring: Option<Retiring>,
+}
+
+impl RotationRun {
+    /// Whether the source has been, or may have been, told to turn the old credential off.
+    #[must_use]
+    pub fn is_turning_off(&self) -> bool {
+        self.retiring.as_ref().is_some_and(|retiring| retiring.decided.is_some())
+    }
 }
 
 /// The rotation of one secret.
@@ -221,4 +243,10 @@ pub struct Rotation {
     /// Where it stands in the index of what is to be done.
     #[serde(default)]
     pub due: Option<Timestamp>,
+    /// Versions that are kept and whose credential was turned off, or may have been: no way leads back to them.
+    #[serde(default)]
+    pub retired: BTreeSet<u64>,
+    /// The last one of them.
+    #[serde(default)]
+    pub last_retired: Option<Retired>,
 }

@@ -58,6 +58,16 @@ pub trait Database: Send + Sync {
         Err(ExternalError::refused("this kind of database has no second user to alternate with", "no clones"))
     }
 
+    /// Open sessions of a user; `None` where this kind of database cannot tell.
+    async fn sessions(&self, _connection: &Connection, _username: &str) -> Result<Option<u64>, ExternalError> {
+        Ok(None)
+    }
+
+    /// Ends a user's sessions, and returns once they are gone. The user stays. A user that is not there has none.
+    async fn end_sessions(&self, _connection: &Connection, _username: &str) -> Result<(), ExternalError> {
+        Err(ExternalError::refused("sessions of this kind of database cannot be ended from here", "no such call"))
+    }
+
     /// Drops pooled connections of a connection that was changed or removed.
     async fn forget(&self, connection_id: &str);
 }

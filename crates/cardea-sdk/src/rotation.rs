@@ -5,6 +5,7 @@
 use crate::context::{Context, OutsideContext};
 use crate::external::ExternalError;
 use async_trait::async_trait;
+use cardea_model::retirement::RetireReason;
 use cardea_model::rotation::{RotationFailureClass, RotationSettings, RotationStep};
 use cardea_model::{Error, Payload, Timestamp};
 use cardea_storage::view::View;
@@ -57,6 +58,35 @@ pub trait Rotator: Send + Sync {
     ) -> Result<(), RotationError> {
         self.set(cx, change, values).await?;
         self.test(cx, change, &values.wanted).await
+    }
+
+    /// Whether an old credential goes on opening the source beside the new one, until [`Self::retire`] or the next change
+    /// ends it. A source that holds one credential says no: there is nothing to retire, and nobody waits for proof.
+    fn keeps_old(&self, _settings: &RotationSettings) -> bool {
+        false
+    }
+
+    /// Open sessions of the old credential; `None` where the source cannot tell. Changes nothing.
+    async fn sessions(
+        &self,
+        _cx: &mut OutsideContext<'_>,
+        _change: &Change<'_>,
+        _old: &Payload,
+    ) -> Result<Option<u64>, RotationError> {
+        Ok(None)
+    }
+
+    /// Turns the old credential off, so that nobody can open the source with it any more. Idempotent: one that is off
+    /// already is a success. It must refuse where `current`, the version that readers get, would be turned off with it.
+    /// `change` is the one that made the new version.
+    async fn retire(
+        &self,
+        _cx: &mut OutsideContext<'_>,
+        _change: &Change<'_>,
+        _old: &Payload,
+        _current: &Payload,
+    ) -> Result<(), RotationError> {
+        Ok(())
     }
 }
 
@@ -113,6 +143,10 @@ pub trait Rotates: Send + Sync {
     /// The step was done. Ignored if the record has moved on since.
     async fn done(&self, cx: &mut Context<'_>, turn: &Turn) -> Result<(), Error>;
 
+    /// What a look at an old credential has found. Whether it is turned off now is kept with the record before the source
+    /// hears of it; so is, if not, what is missing. Ignored if the record has moved on since.
+    async fn looked(&self, cx: &mut Context<'_>, turn: &Turn, found: &Found) -> Result<Option<RetireReason>, Error>;
+
     /// The step failed: how, and when to try again, is kept with the record.
     async fn failed(&self, cx: &mut Context<'_>, turn: &Turn, error: &RotationError) -> Result<(), Error>;
 }
@@ -127,9 +161,30 @@ pub struct Turn {
     pub token: String,
     pub begun: Timestamp,
     pub step: RotationStep,
-    /// To create or make: the current value alone is known, and stands as wanted. Else see [`Values`].
+    /// To create or make: the current value alone is known, and stands as wanted. To retire: the current value stands as
+    /// wanted, and the old one alone is known. Else see [`Values`].
     pub values: Values,
     pub leftover: Leftover,
+    /// To retire: what has to be done about the old credential.
+    pub ending: Option<Ending>,
+}
+
+/// What has to be done about an old credential.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// Look who uses it; the source is asked for sessions only if that is wanted.
+    Look { sessions: bool },
+    /// It was decided: turn it off.
+    TurnOff,
+}
+
+/// What a look at an old credential has found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Whether the source keeps it open at all beside the new one.
+    pub kept: bool,
+    /// Open sessions; `None` if nobody asked or the source cannot tell.
+    pub sessions: Option<u64>,
 }
 
 /// How a step failed.

@@ -118,6 +118,13 @@ impl FakeSource {
         }
     }
 
+    /// The clients of a user close their sessions.
+    pub fn disconnect(&self, username: &str) {
+        if let Some(user) = self.state().users.get_mut(username) {
+            user.sessions = 0;
+        }
+    }
+
     /// A user that was there before any server: an administrator, say.
     pub fn add_user(&self, username: &str, password: &str) {
         let user = User { password: password.to_owned(), expires_ms: u64::MAX, sessions: 0 };
@@ -299,6 +306,27 @@ impl Database for FakeSource {
         self.call(Some(connection), |state| match state.users.contains_key(user) {
             true => state.set_password(clone, password),
             false => Err(ExternalError::refused("the user to be cloned does not exist", "no such user")),
+        })
+        .await
+    }
+
+    async fn sessions(&self, connection: &Connection, username: &str) -> Result<Option<u64>, ExternalError> {
+        let mut open = 0;
+        self.call(Some(connection), |state| {
+            open = state.users.get(username).map_or(0, |user| user.sessions);
+            Ok(())
+        })
+        .await?;
+        Ok(Some(u64::from(open)))
+    }
+
+    async fn end_sessions(&self, connection: &Connection, username: &str) -> Result<(), ExternalError> {
+        self.call(Some(connection), |state| {
+            if let Some(user) = state.users.get_mut(username) {
+                user.sessions = 0;
+                state.effects.push(("sessions", username.to_owned()));
+            }
+            Ok(())
         })
         .await
     }

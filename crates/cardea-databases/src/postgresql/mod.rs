@@ -228,6 +228,24 @@ impl Database for PostgreSql {
         .await
     }
 
+    async fn sessions(&self, connection: &Connection, username: &str) -> Result<Option<u64>, ExternalError> {
+        self.bounded(async {
+            let values = sql::Values::of(username)?;
+            let mut session = self.pools.session(connection, &self.limits).await?;
+            users::sessions(&mut session, values.name).await.map(Some)
+        })
+        .await
+    }
+
+    async fn end_sessions(&self, connection: &Connection, username: &str) -> Result<(), ExternalError> {
+        self.bounded(async {
+            let values = sql::Values::of(username)?;
+            let mut session = self.pools.session(connection, &self.limits).await?;
+            users::quit(&mut session, &values).await
+        })
+        .await
+    }
+
     async fn forget(&self, connection_id: &str) {
         self.pools.forget(connection_id);
     }

@@ -174,6 +174,67 @@ async fn remove(transaction: &Transaction<'_>, statements: &[Zeroizing<String>])
     transaction.execute(&format!("DROP ROLE IF EXISTS {name}"), "DROP ROLE").await
 }
 
+/// Open sessions of a user.
+pub async fn sessions(session: &mut Session, name: &str) -> Result<u64, ExternalError> {
+    // By whom they logged in, whatever role they act as now.
+    const COUNT: &str = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity a \
+        JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid WHERE r.rolname = $1::text::name";
+    session.mark_used();
+    let deadline = Instant::now() + session.limits().statement;
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&name, Type::TEXT)];
+    match session.step(deadline, |client| client.query_typed(COUNT, &parameters)).await {
+        Ok(Ok(rows)) => {
+            let found = rows.first().and_then(|row| u64::try_from(number(row, 0)).ok());
+            session.mark_clean();
+            found.ok_or_else(|| ExternalError::refused("the database did not count the sessions", "no row"))
+        }
+        Ok(Err(error)) => Err(fault::of(&error, Moment::BeforeCommit, "to count sessions", &[])),
+        Err(_) => Err(fault::late(Moment::BeforeCommit)),
+    }
+}
+
+/// Ends the sessions of a user who stays, and waits until they are gone. The right to do so is taken in a transaction that
+/// is rolled back: Cardea's role is a member of nothing afterwards that it was not before.
+pub async fn quit(session: &mut Session, values: &Values<'_>) -> Result<(), ExternalError> {
+    let deadline = Instant::now() + session.limits().sessions;
+    let mut quiet_looks = 0;
+    while quiet_looks < 2 {
+        let found = match sessions(session, values.name).await? {
+            0 => 0,
+            open => {
+                let transaction = Transaction::begin(session, values).await?;
+                let told = tell_to_quit(&transaction).await;
+                transaction.undo(told).await?;
+                open
+            }
+        };
+        quiet_looks = if found == 0 { quiet_looks + 1 } else { 0 };
+        if quiet_looks < 2 {
+            if Instant::now() >= deadline {
+                return Err(ExternalError::unknown("sessions of the user do not end", "time limit"));
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+    Ok(())
+}
+
+async fn tell_to_quit(transaction: &Transaction<'_>) -> Result<(), ExternalError> {
+    const TERMINATE: &str = "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(pid)) \
+        FROM pg_catalog.pg_stat_activity WHERE usesysid = $1 AND pid <> pg_catalog.pg_backend_pid()";
+    transaction.lock_name().await?;
+    let Some(role) = transaction.role().await? else { return Ok(()) };
+    if role.powerful {
+        return Err(ExternalError::refused("the user has powers of its own: its sessions are not ended from here", ""));
+    }
+    if !transaction.has_rights_of(role.oid).await? {
+        // Where this fails, the next statement says what is missing, or works by `pg_signal_backend`.
+        let name = identifier(transaction.name);
+        let _ = transaction.attempt(&format!("GRANT {name} TO CURRENT_USER")).await?;
+    }
+    transaction.query(TERMINATE, &[(&role.oid, Type::OID)]).await.map(|_| ())
+}
+
 /// Terminates all sessions of a role and waits until they are gone. By oid: a name is gone before its last session is.
 async fn end_sessions(session: &mut Session, oid: u32) -> Result<(), ExternalError> {
     const TERMINATE: &str = "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(pid)) \
@@ -323,6 +384,16 @@ impl<'s> Transaction<'s> {
     async fn has_rights_of(&self, oid: u32) -> Result<bool, ExternalError> {
         let rows = self.query("SELECT pg_catalog.pg_has_role($1::oid, 'USAGE')", &[(&oid, Type::OID)]).await?;
         Ok(rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false)))
+    }
+
+    /// Takes everything back, whatever came of it.
+    async fn undo<T>(self, done: Result<T, ExternalError>) -> Result<T, ExternalError> {
+        let deadline = Instant::now() + self.session.limits().statement;
+        let rolled_back = self.session.step(deadline, |client| client.batch_execute("ROLLBACK")).await;
+        if matches!(rolled_back, Ok(Ok(()))) {
+            self.session.mark_clean();
+        }
+        done
     }
 
     /// Commits what went well, and takes back what did not.

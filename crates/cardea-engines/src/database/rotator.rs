@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// Characters of the id of a connection that lives for one login.
 const ID_CHARS: usize = 16;
+/// Characters of the password that a user gets whose credential is turned off: 238 bits.
+const NOBODYS_CHARS: usize = 40;
 
 /// What is read of a secret, and what is changed in it.
 #[derive(Serialize, Deserialize)]
@@ -182,6 +184,53 @@ impl Rotator for DatabaseEngine {
         cx.faults.before("database.test_user")?;
         opens(plugin, &as_user(cx, &config, &login)).await?;
         cx.faults.after("database.test_user")?;
+        Ok(())
+    }
+
+    /// One user has one password; of two, the other keeps its own.
+    fn keeps_old(&self, settings: &RotationSettings) -> bool {
+        settings.strategy == RotationStrategy::AlternatingUsers
+    }
+
+    async fn sessions(
+        &self,
+        cx: &mut OutsideContext<'_>,
+        change: &Change<'_>,
+        old: &Payload,
+    ) -> Result<Option<u64>, RotationError> {
+        let settings = change.settings;
+        let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
+        let login = Login::of(old, settings)?;
+        cx.faults.before("database.sessions")?;
+        let open = self.plugin(&config)?.sessions(&config.connection, &login.username).await?;
+        cx.faults.after("database.sessions")?;
+        Ok(open)
+    }
+
+    /// The user gets a password that nobody knows: another one at each try, so that a lost answer changes nothing.
+    async fn retire(
+        &self,
+        cx: &mut OutsideContext<'_>,
+        change: &Change<'_>,
+        old: &Payload,
+        current: &Payload,
+    ) -> Result<(), RotationError> {
+        let settings = change.settings;
+        let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
+        let (old, current) = (Login::of(old, settings)?, Login::of(current, settings)?);
+        if old.username == current.username {
+            let words = "the current version names the user of the old one: turning it off would shut out its readers";
+            return Err(Error::invalid(words).into());
+        }
+        let plugin = self.plugin(&config)?;
+        let statements = or_default(plugin, Purpose::RotateRoot, &[]);
+        let nobodys = SecretText::new(base62(cx.rng, NOBODYS_CHARS).as_str().to_owned());
+        cx.faults.before("database.retire_user")?;
+        plugin.set_password(&config.connection, &old.username, &nobodys, &statements).await?;
+        if settings.retire.as_ref().is_some_and(|rule| rule.end_sessions) {
+            plugin.end_sessions(&config.connection, &old.username).await?;
+        }
+        cx.faults.after("database.retire_user")?;
         Ok(())
     }
 }

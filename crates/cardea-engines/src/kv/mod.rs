@@ -36,6 +36,7 @@ mod password;
 mod query;
 mod rotation;
 mod rotation_forms;
+mod rotation_steps;
 mod routes;
 mod shared;
 mod stray;
@@ -161,7 +162,7 @@ impl Engine for Kv {
                     RotationAct::Read => rotation::read(cx, path).await?,
                     RotationAct::Configure(change) => rotation::configure(cx, path, change).await?,
                     RotationAct::Remove => return rotation::remove(cx, path).await.map(|()| Done::empty()),
-                    RotationAct::Begin => rotation::begin(cx, path).await?,
+                    RotationAct::Begin { emergency } => rotation::begin(cx, path, *emergency).await?,
                     RotationAct::Cancel => rotation::cancel(cx, path).await?,
                     RotationAct::RollBack => rotation::roll_back(cx, path).await?,
                 };

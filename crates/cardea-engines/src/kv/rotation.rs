@@ -1,21 +1,17 @@
-//! Rotations of a mount's secrets: what an owner decides, and the keeper's side of the machine that walks the steps. Each
-//! step stands in the record before it is done; what came of it is kept only if the record still stands at that step. It
-//! must never drop a pending version whose value the source may have, but by the way back.
+//! Rotations of a mount's secrets: what an owner decides and asks for. The steps themselves are the machine's (`rotation_steps`).
+//! It must never drop a pending version whose value the source may have, but by the way back.
 
-use crate::kv::model::{Pointer, RotationDue, RotationRecord, StoredPayload};
-use crate::kv::ops::{self, Draft};
-use crate::kv::{Kv, tree};
+use crate::kv::model::{Pointer, RotationDue, RotationRecord};
+use crate::kv::ops;
+use crate::kv::rotation_steps::payload;
 use cardea_model::cron::Cron;
 use cardea_model::operation::{RotateWish, RotationSchedule};
-use cardea_model::rotation::{
-    CLONE_SUFFIX, Rotation, RotationFailure, RotationFailureClass, RotationRun, RotationSettings, RotationStep,
-    RotationStrategy,
-};
-use cardea_model::secret::{ContentForm, STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretFault, SecretValue};
-use cardea_model::{Action, CanonicalPath, Error, Payload, Timestamp, TtlSeconds};
-use cardea_sdk::rotation::{Leftover, Rotates, RotationError, Turn, Values};
-use cardea_sdk::{Context, async_trait};
-use cardea_storage::view::View;
+use cardea_model::retirement::{RetireBar, RetireRule};
+use cardea_model::rotation::{CLONE_SUFFIX, Rotation, RotationRun, RotationSettings, RotationStep, RotationStrategy};
+use cardea_model::secret::{STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretFault};
+use cardea_model::{Action, CanonicalPath, Error, Timestamp};
+use cardea_sdk::Context;
+use std::collections::BTreeSet;
 
 /// Shortest schedule, in seconds: a change and its retries need room.
 const EVERY_S_MIN: u64 = 60;
@@ -25,16 +21,12 @@ const EVERY_S_MAX: u64 = 10 * 366 * 86_400;
 const WINDOW_S_MIN: u64 = 60;
 /// Longest window, in seconds: a day, after which another time may have come.
 const WINDOW_S_MAX: u64 = 86_400;
-/// First pause before a failed step is tried again, in milliseconds; doubles each time.
-const RETRY_FIRST_MS: u64 = 1_000;
-/// Longest pause between tries, in milliseconds.
-const RETRY_LONGEST_MS: u64 = 600_000;
-/// Pause before a rotation that cannot begin is looked at again, in milliseconds.
-const LOOK_AGAIN_MS: u64 = 3_600_000;
-/// Values that a source may refuse before its owner has to say what it takes.
-const REFUSED_VALUES_MAX: u32 = 3;
-/// Longest words kept with a failure, in bytes.
-const WORDS_BYTES_MAX: usize = 240;
+/// Shortest time that an old credential lives, in seconds: requests that read it before the change must be over.
+const RETIRE_AFTER_S_MIN: u64 = 60;
+/// Settling time of what is seen, in seconds, where its owner named none.
+const RETIRE_AFTER_S_DEFAULT: u64 = 300;
+/// Longest, in seconds: a year. What shall live longer has no rule.
+const RETIRE_AFTER_S_MAX: u64 = 366 * 86_400;
 
 /// Wanted settings; `None` leaves what is there.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +39,60 @@ pub struct Change {
     /// Seconds; `Some(None)` is without end.
     pub window_s: Option<Option<u64>>,
     pub paused: Option<bool>,
+    pub retire: RetireChange,
+}
+
+/// Wanted settings of an old credential's end; `None` leaves what is there.
+#[derive(Clone, Debug, Default)]
+pub struct RetireChange {
+    /// `Some(None)` lets an old credential live until the next rotation.
+    pub bar: Option<Option<RetireBar>>,
+    /// Seconds.
+    pub after_s: Option<u64>,
+    /// Seconds; `Some(None)` waits for as long as it takes.
+    pub latest_s: Option<Option<u64>>,
+    pub end_sessions: Option<bool>,
+}
+
+impl RetireChange {
+    /// # Errors
+    /// A bound, or a member that means nothing without a bar.
+    fn of(&self, before: Option<RetireRule>) -> Result<Option<RetireRule>, Error> {
+        let bar = match (self.bar, &before) {
+            (Some(None), _) => None,
+            (Some(Some(bar)), _) => Some(bar),
+            (None, before) => before.as_ref().map(|rule| rule.bar),
+        };
+        let Some(bar) = bar else {
+            let stray = self.after_s.is_some() || self.latest_s.flatten().is_some() || self.end_sessions == Some(true);
+            return match stray {
+                true => Err(Error::invalid("field `retire_bar` is missing: nothing is retired without one")),
+                false => Ok(None),
+            };
+        };
+        let had = before.as_ref();
+        let rule = RetireRule {
+            bar,
+            after_s: match (self.after_s.or(had.map(|rule| rule.after_s)), bar) {
+                (Some(seconds), _) => seconds,
+                (None, RetireBar::Time) => return Err(Error::invalid("field `retire_after` is missing")),
+                (None, RetireBar::Sessions) => RETIRE_AFTER_S_DEFAULT,
+            },
+            latest_s: self.latest_s.unwrap_or(had.and_then(|rule| rule.latest_s)),
+            end_sessions: self.end_sessions.unwrap_or(had.is_some_and(|rule| rule.end_sessions)),
+        };
+        let range = RETIRE_AFTER_S_MIN..=RETIRE_AFTER_S_MAX;
+        if !range.contains(&rule.after_s) {
+            let words = format!("field `retire_after` is not from {RETIRE_AFTER_S_MIN} s to {RETIRE_AFTER_S_MAX} s");
+            return Err(Error::invalid(words));
+        }
+        match rule.latest_s {
+            Some(latest_s) if latest_s < rule.after_s || !range.contains(&latest_s) => Err(Error::invalid(format!(
+                "field `retire_latest` is less than `retire_after`, or more than {RETIRE_AFTER_S_MAX} s"
+            ))),
+            _ => Ok(Some(rule)),
+        }
+    }
 }
 
 /// A rotation, and what its secret says.
@@ -76,6 +122,12 @@ impl Shown {
                 "the source has the pending value; a login with it is to make it the current one"
             }
             (Some(RotationStep::Undo), _) => "the change is taken back: the source gets the current value again",
+            (Some(RotationStep::Retire), _) if self.rotation.run.as_ref().is_some_and(RotationRun::is_turning_off) => {
+                "the old credential is being turned off at the source"
+            }
+            (Some(RotationStep::Retire), _) => {
+                "the new version is current; the old credential goes on until what its owner asked for is seen"
+            }
         }
     }
 }
@@ -103,7 +155,12 @@ async fn found(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(Secret, Ro
 }
 
 /// Stores the record, and moves it in the index.
-fn keep(cx: &mut Context<'_>, path: &str, mut rotation: Rotation, due: Option<Timestamp>) -> Result<Rotation, Error> {
+pub(super) fn keep(
+    cx: &mut Context<'_>,
+    path: &str,
+    mut rotation: Rotation,
+    due: Option<Timestamp>,
+) -> Result<Rotation, Error> {
     if rotation.due != due
         && let Some(before) = rotation.due
     {
@@ -118,21 +175,21 @@ fn keep(cx: &mut Context<'_>, path: &str, mut rotation: Rotation, due: Option<Ti
     Ok(record.0)
 }
 
-fn forget(cx: &mut Context<'_>, path: &str, rotation: &Rotation) {
+pub(super) fn forget(cx: &mut Context<'_>, path: &str, rotation: &Rotation) {
     if let Some(due) = rotation.due {
         cx.state.delete::<RotationDue>(&RotationDue::name(due, path));
     }
     cx.state.delete::<RotationRecord>(path);
 }
 
-fn store_secret(cx: &mut Context<'_>, mut secret: Secret) -> Result<(), Error> {
+pub(super) fn store_secret(cx: &mut Context<'_>, mut secret: Secret) -> Result<(), Error> {
     secret.updated = cx.now;
     let path = secret.path.clone();
     cx.state.put(&path, &Pointer(secret))
 }
 
 /// When the schedule wants something, if nobody paused it.
-fn scheduled(rotation: &Rotation) -> Option<Timestamp> {
+pub(super) fn scheduled(rotation: &Rotation) -> Option<Timestamp> {
     rotation.next.filter(|_| !rotation.paused)
 }
 
@@ -163,6 +220,7 @@ pub async fn configure(cx: &mut Context<'_>, path: &CanonicalPath, change: &Chan
                     every_s: None,
                     cron: None,
                     window_s: None,
+                    retire: None,
                 },
                 paused: false,
                 run: None,
@@ -170,6 +228,8 @@ pub async fn configure(cx: &mut Context<'_>, path: &CanonicalPath, change: &Chan
                 last_failure: None,
                 next: None,
                 due: None,
+                retired: BTreeSet::new(),
+                last_retired: None,
             }
         }
     };
@@ -190,6 +250,7 @@ pub async fn configure(cx: &mut Context<'_>, path: &CanonicalPath, change: &Chan
         };
     }
     settings.window_s = change.window_s.unwrap_or(settings.window_s);
+    settings.retire = change.retire.of(settings.retire.take())?;
     check(settings)?;
     let name = settings.policy_name()?;
     CanonicalPath::parse(&name)?;
@@ -208,7 +269,13 @@ pub async fn configure(cx: &mut Context<'_>, path: &CanonicalPath, change: &Chan
         }
     }
     rotation.paused = change.paused.unwrap_or(rotation.paused);
-    let due = if rotation.run.is_some() { rotation.due } else { scheduled(&rotation) };
+    let now = cx.now;
+    let due = match &rotation.run {
+        // What is waited for may be something else by now.
+        Some(run) if run.step == RotationStep::Retire && !run.is_turning_off() => Some(now),
+        Some(_) => rotation.due,
+        None => scheduled(&rotation),
+    };
     let rotation = keep(cx, path.as_str(), rotation, due)?;
     Ok(shown(rotation, &secret))
 }
@@ -248,8 +315,19 @@ pub async fn remove(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(), Er
     Ok(())
 }
 
-fn new_run(token: String, step: RotationStep, from: u64, to: u64, now: Timestamp) -> RotationRun {
-    RotationRun { token, step, from, to, begun: now, attempts: 0, refused_values: 0, back: false }
+pub(super) fn new_run(token: String, step: RotationStep, from: u64, to: u64, now: Timestamp) -> RotationRun {
+    RotationRun {
+        token,
+        step,
+        from,
+        to,
+        begun: now,
+        attempts: 0,
+        refused_values: 0,
+        back: false,
+        emergency: false,
+        retiring: None,
+    }
 }
 
 /// How a secret rotates, if it does.
@@ -299,6 +377,7 @@ pub async fn ask(cx: &mut Context<'_>, path: &CanonicalPath, wish: &RotateWish) 
             // A schedule without a window has none, whatever was before.
             window_s: wish.schedule.as_ref().map(|_| wish.window_s),
             paused: Some(false),
+            retire: RetireChange::default(),
         };
         configure(cx, path, &change).await?;
     }
@@ -337,7 +416,9 @@ async fn named_user(cx: &mut Context<'_>, secret: &Secret, has_clones: bool) -> 
 pub async fn hold(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(Secret, Rotation), Error> {
     let (secret, rotation) = find(cx, path).await?;
     let rotation = rotation.ok_or_else(|| Error::invalid("the secret does not rotate"))?;
-    if rotation.run.is_some() || pending(&secret).is_some() {
+    // What waits for its end is no change that could be taken back.
+    let begun = rotation.run.as_ref().is_some_and(|run| run.step != RotationStep::Retire);
+    if begun || pending(&secret).is_some() {
         cancel(cx, path).await?;
     }
     let (secret, mut rotation) = found(cx, path).await?;
@@ -347,22 +428,36 @@ pub async fn hold(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(Secret,
     Ok((secret, rotation))
 }
 
-/// Begins a change now.
+/// Begins a change now. In an emergency the old credential is turned off as soon as the new one is current, and so is one
+/// that waits for its end already; a change that is on its way becomes such a one.
 ///
 /// # Errors
-/// One is on its way, or a pending version was left over.
-pub async fn begin(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Shown, Error> {
+/// One is on its way or taken back, or a pending version was left over.
+pub async fn begin(cx: &mut Context<'_>, path: &CanonicalPath, emergency: bool) -> Result<Shown, Error> {
     let (secret, mut rotation) = found(cx, path).await?;
-    check_free(&secret, &rotation)?;
-    rotation.run = Some(new_run(ops::new_id(cx), RotationStep::Create, secret.current, 0, cx.now));
+    match &mut rotation.run {
+        Some(run) if emergency && run.step != RotationStep::Undo => run.emergency = true,
+        _ => {
+            check_free(&secret, &rotation)?;
+            let mut run = new_run(ops::new_id(cx), RotationStep::Create, secret.current, 0, cx.now);
+            run.emergency = emergency;
+            rotation.run = Some(run);
+        }
+    }
     let now = cx.now;
     let rotation = keep(cx, path.as_str(), rotation, Some(now))?;
     Ok(shown(rotation, &secret))
 }
 
-fn check_free(secret: &Secret, rotation: &Rotation) -> Result<(), Error> {
-    if rotation.run.is_some() {
-        return Err(Error::invalid("a change is on its way already"));
+pub(super) fn check_free(secret: &Secret, rotation: &Rotation) -> Result<(), Error> {
+    match &rotation.run {
+        Some(run) if run.step == RotationStep::Retire => {
+            return Err(Error::invalid(
+                "the last change waits for the end of the old credential: rotation-cancel lets that one live, and an emergency ends it now",
+            ));
+        }
+        Some(_) => return Err(Error::invalid("a change is on its way already")),
+        None => {}
     }
     match pending(secret) {
         Some(_) => Err(Error::invalid(
@@ -372,7 +467,8 @@ fn check_free(secret: &Secret, rotation: &Rotation) -> Result<(), Error> {
     }
 }
 
-/// Takes a change back, or removes a pending label that was left over. Where taking back has failed, to ask again gives it
+/// Takes a change back, or removes a pending label that was left over, or lets an old credential live that waits for its
+/// end. Where taking back has failed, to ask again gives it
 /// up: the pending version keeps its label, since the source may have its value, and everything else stays as it is.
 ///
 /// # Errors
@@ -394,6 +490,13 @@ pub async fn cancel(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Shown,
             rotation.run = None;
             scheduled(&rotation)
         }
+        // The new version stays. The old credential lives on, if nobody has begun to turn it off.
+        Some(run) if run.step == RotationStep::Retire => {
+            let gone = run.is_turning_off().then_some(run.from);
+            rotation.retired.extend(gone);
+            rotation.run = None;
+            scheduled(&rotation)
+        }
         Some(run) => {
             run.step = RotationStep::Undo;
             run.attempts = 0;
@@ -407,15 +510,24 @@ pub async fn cancel(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Shown,
 /// Goes back to the previous version: a change whose new value is that of before.
 ///
 /// # Errors
-/// A change is on its way, or the previous version cannot be read any more.
+/// A change is on its way, or the previous version cannot be read any more, or its credential was turned off.
 pub async fn roll_back(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Shown, Error> {
     let (mut secret, mut rotation) = found(cx, path).await?;
+    if rotation.run.as_ref().is_some_and(|run| run.step == RotationStep::Retire && !run.is_turning_off()) {
+        // What waits for its end is what is gone back to.
+        rotation.run = None;
+    }
     check_free(&secret, &rotation)?;
     let back = secret.stages.get(STAGE_PREVIOUS).and_then(|number| secret.version(*number));
     let back = back.filter(|version| version.is_readable(cx.now) && version.number != secret.current);
     let Some((number, id)) = back.map(|version| (version.number, version.id.clone())) else {
         return Err(Error::invalid("there is no previous version that could be read"));
     };
+    if rotation.retired.contains(&number) {
+        return Err(Error::invalid(
+            "the credential of the previous version was retired, and nothing opens the source with it any more: rotate again instead",
+        ));
+    }
     secret.stages.insert(STAGE_PENDING.to_owned(), number);
     secret.staged = true;
     store_secret(cx, secret.clone())?;
@@ -424,261 +536,4 @@ pub async fn roll_back(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Sho
     let now = cx.now;
     let rotation = keep(cx, path.as_str(), rotation, Some(now))?;
     Ok(shown(rotation, &secret))
-}
-
-/// The object that a version holds, if it may still be read: as it is, or as the text of one. Secrets Manager's clients
-/// write texts, and one with a number in it (a port) is kept as the text that it is.
-async fn payload(cx: &mut Context<'_>, secret: &Secret, number: u64) -> Result<Option<Payload>, Error> {
-    let Some(version) = secret.version(number).filter(|version| version.is_readable(cx.now)) else { return Ok(None) };
-    let stored = cx.state.get::<StoredPayload>(&StoredPayload::name(&secret.id, number)).await?;
-    let value = match version.content {
-        ContentForm::Object => stored.map(|stored| stored.0),
-        ContentForm::Text => stored.and_then(|stored| Payload::parse(stored.0.read::<String>().ok()?).ok()),
-        ContentForm::Bytes => None,
-    };
-    Ok(value.filter(Payload::is_object))
-}
-
-/// A changed object in the form of the version that it was made of.
-fn value_like(secret: &Secret, number: u64, payload: Payload) -> Result<SecretValue, Error> {
-    match secret.version(number).map(|version| version.content) {
-        Some(ContentForm::Text) => SecretValue::of_text(payload.text()),
-        _ => Ok(SecretValue { content: ContentForm::Object, payload }),
-    }
-}
-
-fn retry_at(now: Timestamp, attempts: u32) -> Timestamp {
-    let pause = RETRY_FIRST_MS.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(RETRY_LONGEST_MS);
-    now.plus_ms(pause)
-}
-
-fn failure(class: RotationFailureClass, words: &str, at: Timestamp) -> RotationFailure {
-    let end = (0..=WORDS_BYTES_MAX.min(words.len())).rev().find(|n| words.is_char_boundary(*n)).unwrap_or(0);
-    RotationFailure { class, words: words[..end].to_owned(), at }
-}
-
-/// The record at the step that a turn was about; nothing if it has moved on.
-async fn at_turn(cx: &mut Context<'_>, turn: &Turn) -> Result<Option<(Secret, Rotation)>, Error> {
-    let Some(record) = cx.state.get::<RotationRecord>(&turn.name).await? else { return Ok(None) };
-    let same = record.0.run.as_ref().is_some_and(|run| run.token == turn.token && run.step == turn.step);
-    let secret = cx.state.get::<Pointer>(&turn.name).await?.map(|pointer| pointer.0);
-    let secret = secret.filter(|secret| same && secret.id == record.0.secret_id);
-    Ok(secret.map(|secret| (secret, record.0)))
-}
-
-#[async_trait]
-impl Rotates for Kv {
-    async fn due(&self, state: &mut View<'_>, now: Timestamp, limit: usize) -> Result<Vec<String>, Error> {
-        let names = state.names::<RotationDue>("", None, limit).await?;
-        let end = RotationDue::name(now.plus_ms(1), "");
-        let due = names.into_iter().take_while(|name| *name < end);
-        Ok(due.filter_map(|name| name.split_once('/').map(|(_, path)| path.to_owned())).collect())
-    }
-
-    async fn next(&self, cx: &mut Context<'_>, name: &str) -> Result<Option<Turn>, Error> {
-        let Some(RotationRecord(mut rotation)) = cx.state.get::<RotationRecord>(name).await? else { return Ok(None) };
-        if rotation.due.is_none_or(|due| due > cx.now) {
-            return Ok(None);
-        }
-        let secret = cx.state.get::<Pointer>(name).await?.map(|pointer| pointer.0);
-        let secret = secret.filter(|secret| secret.id == rotation.secret_id && !secret.is_past(cx.now));
-        let Some(secret) = secret else {
-            // The secret is gone, and its values with it.
-            forget(cx, name, &rotation);
-            return Ok(None);
-        };
-        let later = cx.now.plus_ms(LOOK_AGAIN_MS);
-        if secret.deleted.is_some() {
-            keep(cx, name, rotation, Some(later))?;
-            return Ok(None);
-        }
-        let Some(run) = &mut rotation.run else {
-            let due = scheduled(&rotation);
-            if due.is_none_or(|due| due > cx.now) {
-                keep(cx, name, rotation, due)?;
-                return Ok(None);
-            }
-            // A time that was missed is no time to begin: the next one is.
-            let missed = rotation.settings.window_s.zip(due).is_some_and(|(s, at)| at.plus(TtlSeconds(s)) <= cx.now);
-            if missed {
-                rotation.next = rotation.settings.next_after(cx.now);
-                let words = "the window of the schedule was missed: it waits for the next one";
-                rotation.last_failure = Some(failure(RotationFailureClass::RotatorRefused, words, cx.now));
-                let due = scheduled(&rotation);
-                keep(cx, name, rotation, due)?;
-                return Ok(None);
-            }
-            let due = match check_free(&secret, &rotation) {
-                Ok(()) => {
-                    rotation.run = Some(new_run(ops::new_id(cx), RotationStep::Create, secret.current, 0, cx.now));
-                    cx.now
-                }
-                Err(error) => {
-                    let class = RotationFailureClass::RotatorRefused;
-                    rotation.last_failure = Some(failure(class, &error.client, cx.now));
-                    later
-                }
-            };
-            keep(cx, name, rotation, Some(due))?;
-            // What was begun is durable before anything is done for it: the step itself is the next call's.
-            return Ok(None);
-        };
-        let (wanted, known) = match run.step {
-            RotationStep::Create | RotationStep::Make => (secret.current, None),
-            RotationStep::Set | RotationStep::Test => (run.to, Some(run.from)),
-            RotationStep::Undo => (run.from, Some(run.to)),
-        };
-        let (to, back) = (run.to, run.back);
-        let Some(value) = payload(cx, &secret, wanted).await? else {
-            let words = "a version that the rotation needs cannot be read, or is not an object";
-            rotation.last_failure = Some(failure(RotationFailureClass::RotatorRefused, words, cx.now));
-            let due = match run.step {
-                // Nothing to begin with, or nothing to go back to: what is there stays as it is.
-                RotationStep::Create | RotationStep::Make | RotationStep::Undo => {
-                    run.attempts = run.attempts.saturating_add(1);
-                    retry_at(cx.now, run.attempts)
-                }
-                RotationStep::Set | RotationStep::Test => {
-                    run.step = RotationStep::Undo;
-                    cx.now
-                }
-            };
-            keep(cx, name, rotation, Some(due))?;
-            return Ok(None);
-        };
-        let mut others: Vec<u64> = known.into_iter().chain([secret.current]).collect();
-        others.extend(secret.stages.get(STAGE_PREVIOUS));
-        let (token, begun, step) = (run.token.clone(), run.begun, run.step);
-        let leftover = match back {
-            true => Leftover::Nothing,
-            false => payload(cx, &secret, to).await?.map_or(Leftover::Unknown, Leftover::Value),
-        };
-        let mut seen = vec![wanted];
-        let mut values = Values { wanted: value, known: Vec::new() };
-        for number in others {
-            if !seen.contains(&number) {
-                seen.push(number);
-                values.known.extend(payload(cx, &secret, number).await?);
-            }
-        }
-        Ok(Some(Turn {
-            name: name.to_owned(),
-            path: format!("data/{name}"),
-            settings: rotation.settings,
-            token,
-            begun,
-            step,
-            values,
-            leftover,
-        }))
-    }
-
-    async fn asking(&self, cx: &mut Context<'_>, turn: &Turn) -> Result<(), Error> {
-        let Some((secret, mut rotation)) = at_turn(cx, turn).await? else { return Ok(()) };
-        let Some(run) = &mut rotation.run else { return Ok(()) };
-        run.from = secret.current;
-        run.begun = cx.now;
-        run.step = RotationStep::Make;
-        run.attempts = 0;
-        let now = cx.now;
-        keep(cx, &turn.name, rotation, Some(now)).map(|_| ())
-    }
-
-    async fn created(&self, cx: &mut Context<'_>, turn: &Turn, patch: &Payload) -> Result<(), Error> {
-        let Some((mut secret, mut rotation)) = at_turn(cx, turn).await? else { return Ok(()) };
-        let Some(run) = &mut rotation.run else { return Ok(()) };
-        // Somebody may have written while the source was asked: what was written is kept.
-        let current = payload(cx, &secret, secret.current).await?;
-        let current = current.as_ref().unwrap_or(&turn.values.wanted);
-        let value = value_like(&secret, secret.current, tree::merge(current, patch)?)?;
-        let config = ops::config(cx).await?;
-        run.from = secret.current;
-        // Labels mean something from here on: a labelled version is never pruned.
-        secret.staged = true;
-        let stages = [STAGE_PENDING.to_owned()];
-        let rotator = Some(turn.settings.rotator.as_str());
-        let draft = Draft { value: &value, id: Some(&turn.token), stages: &stages, rotator };
-        let (_, number) = ops::add_version(cx, &config, secret, draft).await?;
-        run.to = number;
-        run.step = RotationStep::Set;
-        run.attempts = 0;
-        let now = cx.now;
-        keep(cx, &turn.name, rotation, Some(now)).map(|_| ())
-    }
-
-    async fn done(&self, cx: &mut Context<'_>, turn: &Turn) -> Result<(), Error> {
-        let Some((mut secret, mut rotation)) = at_turn(cx, turn).await? else { return Ok(()) };
-        let Some(run) = &mut rotation.run else { return Ok(()) };
-        let now = cx.now;
-        run.attempts = 0;
-        let readable = secret.version(run.to).is_some_and(|version| version.is_readable(now));
-        let due = match turn.step {
-            RotationStep::Create | RotationStep::Make => return Ok(()),
-            RotationStep::Set => {
-                run.step = RotationStep::Test;
-                Some(now)
-            }
-            // Destroyed behind the rotation's back: nobody could read what the source has.
-            RotationStep::Test if !readable => {
-                run.step = RotationStep::Undo;
-                Some(now)
-            }
-            RotationStep::Test => {
-                let to = run.to;
-                if secret.stages.get(STAGE_PREVIOUS) == Some(&to) {
-                    secret.stages.remove(STAGE_PREVIOUS);
-                }
-                secret.stages.remove(STAGE_PENDING);
-                ops::make_current(&mut secret, to);
-                store_secret(cx, secret)?;
-                rotation.run = None;
-                rotation.last_rotated = Some(now);
-                rotation.last_failure = None;
-                rotation.next = rotation.settings.next_after(now);
-                scheduled(&rotation)
-            }
-            RotationStep::Undo => {
-                if secret.stages.get(STAGE_PENDING) == Some(&run.to) {
-                    secret.stages.remove(STAGE_PENDING);
-                    store_secret(cx, secret)?;
-                }
-                rotation.run = None;
-                rotation.next = rotation.settings.next_after(now);
-                scheduled(&rotation)
-            }
-        };
-        keep(cx, &turn.name, rotation, due).map(|_| ())
-    }
-
-    async fn failed(&self, cx: &mut Context<'_>, turn: &Turn, error: &RotationError) -> Result<(), Error> {
-        let Some((mut secret, mut rotation)) = at_turn(cx, turn).await? else { return Ok(()) };
-        let Some(run) = &mut rotation.run else { return Ok(()) };
-        let now = cx.now;
-        run.attempts = run.attempts.saturating_add(1);
-        let due = retry_at(now, run.attempts);
-        match (run.step, error.class) {
-            // Nothing happened, and this value never will: another one, under another token.
-            (RotationStep::Set, RotationFailureClass::ValueRefused)
-                if run.refused_values < REFUSED_VALUES_MAX && run.to == secret.newest() =>
-            {
-                secret.stages.remove(STAGE_PENDING);
-                run.refused_values += 1;
-                run.token = ops::new_id(cx);
-                run.step = RotationStep::Create;
-                run.to = 0;
-                store_secret(cx, secret)?;
-            }
-            // The same where the source makes the values.
-            (RotationStep::Make, RotationFailureClass::ValueRefused) if run.refused_values < REFUSED_VALUES_MAX => {
-                run.refused_values += 1;
-                run.token = ops::new_id(cx);
-                run.step = RotationStep::Create;
-            }
-            // It was set, and does not open: set again, which finds out what the source has.
-            (RotationStep::Test, RotationFailureClass::RotatorRefused) => run.step = RotationStep::Set,
-            _ => {}
-        }
-        rotation.last_failure = Some(failure(error.class, &error.client, now));
-        keep(cx, &turn.name, rotation, Some(due)).map(|_| ())
-    }
 }

@@ -1,11 +1,12 @@
 //! Requests about rotations, and the form of their answer. It must never hold a payload: an answer here goes to whoever may
 //! look at the rotation, and not at the secret.
 
-use crate::kv::rotation::{Change, Shown};
+use crate::kv::rotation::{Change, RetireChange, Shown};
 use crate::kv::routes::Op;
 use cardea_model::loose::{self, Flag};
 use cardea_model::operation::RotationSchedule;
 use cardea_model::params::Params;
+use cardea_model::retirement::RetireBar;
 use cardea_model::rotation::RotationStrategy;
 use cardea_model::{CanonicalPath, Error};
 use cardea_sdk::Bound;
@@ -20,6 +21,11 @@ pub const ROTATION_FIELDS: &[&str] = &[
     "schedule",
     "window",
     "paused",
+    "retire_bar",
+    "retire_after",
+    "retire_latest",
+    "retire_end_sessions",
+    "emergency",
     "state",
     "token",
     "pending_version",
@@ -31,6 +37,11 @@ pub const ROTATION_FIELDS: &[&str] = &[
     "failure",
     "failed_at",
     "explanation",
+    "retire_waits_since",
+    "retire_sessions",
+    "last_retired",
+    "last_retired_version",
+    "last_retired_reason",
 ];
 
 /// What is asked.
@@ -39,7 +50,7 @@ pub enum RotationAct {
     Read,
     Configure(Change),
     Remove,
-    Begin,
+    Begin { emergency: bool },
     Cancel,
     RollBack,
 }
@@ -71,6 +82,33 @@ pub struct ConfigureInput {
     window: Option<loose::Duration>,
     #[serde(default)]
     paused: Option<Flag>,
+    #[serde(default)]
+    retire_bar: Option<String>,
+    #[serde(default)]
+    retire_after: Option<loose::Duration>,
+    #[serde(default)]
+    retire_latest: Option<loose::Duration>,
+    #[serde(default)]
+    retire_end_sessions: Option<Flag>,
+}
+
+#[derive(Deserialize)]
+pub struct BeginInput {
+    path: String,
+    #[serde(default)]
+    emergency: Option<Flag>,
+}
+
+pub fn begin(input: BeginInput) -> Result<Op, Error> {
+    let emergency = input.emergency.is_some_and(|Flag(flag)| flag);
+    Ok(Op::Rotation { path: CanonicalPath::parse(&input.path)?, act: RotationAct::Begin { emergency } })
+}
+
+/// The word for no bar at all.
+const NO_BAR: &str = "none";
+
+fn bar(word: &str) -> Result<Option<RetireBar>, Error> {
+    if word == NO_BAR { Ok(None) } else { RetireBar::parse(word).map(Some) }
 }
 
 pub fn configure(input: ConfigureInput) -> Result<Op, Error> {
@@ -89,6 +127,12 @@ pub fn configure(input: ConfigureInput) -> Result<Op, Error> {
         schedule,
         window_s: input.window.map(|span| span.none_if_zero().map(|seconds| seconds.0)),
         paused: input.paused.map(|Flag(flag)| flag),
+        retire: RetireChange {
+            bar: input.retire_bar.as_deref().map(bar).transpose()?,
+            after_s: input.retire_after.map(|span| span.0.0),
+            latest_s: input.retire_latest.map(|span| span.none_if_zero().map(|seconds| seconds.0)),
+            end_sessions: input.retire_end_sessions.map(|Flag(flag)| flag),
+        },
     };
     Ok(Op::Rotation { path: CanonicalPath::parse(&input.path)?, act: RotationAct::Configure(change) })
 }
@@ -116,6 +160,23 @@ pub struct RotationForm<'a> {
     failure: Option<&'a str>,
     failed_at: Option<String>,
     explanation: &'static str,
+    retire_bar: &'static str,
+    /// Seconds; 0 where there is no bar.
+    retire_after: u64,
+    /// Seconds; 0 waits for as long as it takes.
+    retire_latest: u64,
+    retire_end_sessions: bool,
+    /// Whether the old credential is turned off as soon as the new one is current.
+    emergency: bool,
+    /// Since when an old credential waits for its end.
+    retire_waits_since: Option<String>,
+    /// Open sessions of it at the last look, if the source was asked and said.
+    retire_sessions: Option<u64>,
+    /// What was missing at the last look.
+    retire_lacks: &'a [String],
+    last_retired: Option<String>,
+    last_retired_version: Option<u64>,
+    last_retired_reason: Option<&'static str>,
 }
 
 #[must_use]
@@ -124,6 +185,9 @@ pub fn form(shown: &Shown) -> RotationForm<'_> {
     let settings = &rotation.settings;
     let run = rotation.run.as_ref();
     let failure = rotation.last_failure.as_ref();
+    let rule = settings.retire.as_ref();
+    let retiring = run.and_then(|run| run.retiring.as_ref());
+    let retired = rotation.last_retired.as_ref();
     RotationForm {
         rotator: &settings.rotator,
         username: &settings.username,
@@ -143,5 +207,16 @@ pub fn form(shown: &Shown) -> RotationForm<'_> {
         failure: failure.map(|failure| failure.words.as_str()),
         failed_at: failure.map(|failure| failure.at.rfc3339()),
         explanation: shown.explanation(),
+        retire_bar: rule.map_or(NO_BAR, |rule| rule.bar.as_str()),
+        retire_after: rule.map_or(0, |rule| rule.after_s),
+        retire_latest: rule.and_then(|rule| rule.latest_s).unwrap_or_default(),
+        retire_end_sessions: rule.is_some_and(|rule| rule.end_sessions),
+        emergency: run.is_some_and(|run| run.emergency),
+        retire_waits_since: retiring.map(|retiring| retiring.since.rfc3339()),
+        retire_sessions: retiring.and_then(|retiring| retiring.sessions),
+        retire_lacks: retiring.map_or(&[], |retiring| &retiring.lacks),
+        last_retired: retired.map(|retired| retired.at.rfc3339()),
+        last_retired_version: retired.map(|retired| retired.version),
+        last_retired_reason: retired.map(|retired| retired.reason.as_str()),
     }
 }

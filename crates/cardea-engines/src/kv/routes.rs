@@ -209,17 +209,18 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::write("rotation-write", "rotation/{path..}", |p| Bound::try_read(p, rotation_forms::configure))
         .clear(ROTATION_FIELDS)
         .clear_answer(ROTATION_FIELDS)
-        .help("Lets a secret rotate. The rotator is the path of a database mount, a slash and the name of a connection; the caller also needs update on <mount>/rotate/<connection>/<username>. Members that are left out stay as they are; every = 0 rotates on demand alone; schedule = cron(…) names times instead, in UTC, and window how long after such a time a rotation may begin.")
+        .help("Lets a secret rotate. The rotator is the path of a database mount, a slash and the name of a connection; the caller also needs update on <mount>/rotate/<connection>/<username>. Members that are left out stay as they are; every = 0 rotates on demand alone; schedule = cron(…) names times instead, in UTC, and window how long after such a time a rotation may begin. With retire_bar = sessions or time the old credential is turned off at the source once that is seen for retire_after, at the latest after retire_latest; retire_end_sessions ends what it has open.")
         .example(r#"{"rotator": "database/orders", "username": "app", "strategy": "alternating-users", "every": "720h"}"#),
     Route::delete("rotation-delete", "rotation/{path..}", |p| rotation_forms::bind(p, RotationAct::Remove))
         .help("Ends the rotation of a secret; its versions stay. A change that is on its way must be cancelled or finished first."),
-    Route::write("rotate", "rotate/{path..}", |p| rotation_forms::bind(p, RotationAct::Begin))
+    Route::write("rotate", "rotate/{path..}", |p| Bound::try_read(p, rotation_forms::begin))
+        .clear(&["emergency"])
         .clear_answer(ROTATION_FIELDS)
-        .help("Begins a change now, paused or not. It goes on in the background, whatever becomes of the caller or of this server; rotation shows how far it is.")
+        .help("Begins a change now, paused or not. It goes on in the background, whatever becomes of the caller or of this server; rotation shows how far it is. With emergency the old credential is turned off, with its sessions, as soon as the new one is current, whatever bar was set; one that waits for its end is turned off now.")
         .example("{}"),
     Route::write("rotation-cancel", "rotation-cancel/{path..}", |p| rotation_forms::bind(p, RotationAct::Cancel))
         .clear_answer(ROTATION_FIELDS)
-        .help("Takes a change back: the source gets the current value again, and the pending version loses its label. Where no change is on its way, a pending label that was left over is removed.")
+        .help("Takes a change back: the source gets the current value again, and the pending version loses its label. Where no change is on its way, a pending label that was left over is removed. Where an old credential waits for its end, it lives on until the next rotation.")
         .example("{}"),
     Route::write("rotation-rollback", "rotation-rollback/{path..}", |p| rotation_forms::bind(p, RotationAct::RollBack))
         .clear_answer(ROTATION_FIELDS)

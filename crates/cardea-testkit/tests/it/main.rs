@@ -20,6 +20,7 @@ mod matrix; // every route by every kind of caller
 mod mounts; // which engine answers where
 mod pipeline; // records, refusals, canaries
 mod policies; // what callers may do
+mod retirement; // the end of old credentials
 mod rotation; // credentials that change at their source
 mod rotation_postgres; // the same over a real database
 mod storm; // everything at once

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const POINTS_MAX: u64 = 200;
 const STRATEGIES: &[&str] = &["single-user", "single-user-by-rotator", "alternating-users"];
 
-async fn server(strategy: &str) -> TestServer {
+pub async fn server(strategy: &str) -> TestServer {
     let server = TestServer::start().await;
     server.mount("secret", "kv").await;
     server.database().await;
@@ -25,22 +25,22 @@ async fn server(strategy: &str) -> TestServer {
     server
 }
 
-async fn current(server: &TestServer) -> (String, String) {
+pub async fn current(server: &TestServer) -> (String, String) {
     let read = server.get("secret/data/orders", server.root()).await.ok();
     assert_eq!((read.at("/data/data/host"), read.at("/data/data/port")), (&json!("db"), &json!(5432)));
     (read.text_at("/data/data/username"), read.text_at("/data/data/password"))
 }
 
-async fn current_opens(server: &TestServer) -> bool {
+pub async fn current_opens(server: &TestServer) -> bool {
     let (username, password) = current(server).await;
     server.source().users().get(&username).is_some_and(|user| user.password == password)
 }
 
-async fn status(server: &TestServer) -> Reply {
+pub async fn status(server: &TestServer) -> Reply {
     server.get("secret/rotation/orders", server.root()).await.ok()
 }
 
-async fn rotate(server: &TestServer) -> Reply {
+pub async fn rotate(server: &TestServer) -> Reply {
     server.post("secret/rotate/orders", server.root(), json!({})).await
 }
 

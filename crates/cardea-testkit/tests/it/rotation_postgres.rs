@@ -15,6 +15,7 @@ use cardea_storage::{Break, FaultPlan};
 use cardea_testkit::{Builder, TestServer};
 use serde_json::json;
 use std::future::Future;
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 /// The plugin, with its calls as numbered points.
@@ -24,7 +25,7 @@ struct Numbered {
 }
 
 impl Numbered {
-    async fn call(&self, work: impl Future<Output = Result<(), ExternalError>>) -> Result<(), ExternalError> {
+    async fn call<T>(&self, work: impl Future<Output = Result<T, ExternalError>>) -> Result<T, ExternalError> {
         let fault = self.plan.lock().unwrap().hit(Point::External);
         let lost = || ExternalError::unknown("the database did not answer", "lost");
         match fault {
@@ -80,6 +81,12 @@ impl Database for Numbered {
         password: &SecretText,
     ) -> Result<(), ExternalError> {
         self.call(self.plugin.clone_user(connection, user, clone, password)).await
+    }
+    async fn sessions(&self, connection: &Connection, username: &str) -> Result<Option<u64>, ExternalError> {
+        self.call(self.plugin.sessions(connection, username)).await
+    }
+    async fn end_sessions(&self, connection: &Connection, username: &str) -> Result<(), ExternalError> {
+        self.call(self.plugin.end_sessions(connection, username)).await
     }
     async fn forget(&self, connection_id: &str) {
         self.plugin.forget(connection_id).await;
@@ -177,6 +184,53 @@ async fn a_user_with_powers_of_its_own_is_not_made_a_clone() {
     assert_eq!(seen.at("/data/failure_class"), "rotator-refused", "{}", seen.text);
     world.opens(&("orders_clone".to_owned(), "theirs".to_owned()), "SELECT 1").unwrap();
     world.opens(&current(server, "orders").await, "SELECT 1").unwrap();
+}
+
+#[tokio::test]
+async fn an_old_user_is_shut_out_and_its_sessions_end_when_the_owner_says_so() {
+    let world = World::new().await;
+    let server = &world.server;
+    for (user, sessions_end) in [("stays", false), ("ends", true)] {
+        world.secret(server, user, "alternating-users").await;
+        let first = current(server, user).await;
+        // By a member of nothing: Cardea's role is no member of the user when it begins, and of no user afterwards.
+        let rule = json!({ "retire_bar": "sessions", "retire_after": "60s", "retire_end_sessions": sessions_end });
+        server.post(&format!("secret/rotation/{user}"), server.root(), rule).await.ok();
+        let mut client = world.postgres.client(&first.0, &first.1, "postgres", "SELECT pg_sleep(600)");
+        let mut session = client.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let count = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}'");
+        while world.postgres.sql("postgres", &count).unwrap() != "1" {
+            assert!(session.try_wait().unwrap().is_none(), "the client's session did not open");
+        }
+        assert!(rotate(server, user).await);
+        server.settle().await;
+        let path = format!("secret/rotation/{user}");
+        let mut seen = server.get(&path, server.root()).await.ok();
+        for _ in 0..10 {
+            server.advance(30);
+            server.settle().await;
+            seen = server.get(&path, server.root()).await.ok();
+        }
+        assert_eq!((seen.at("/data/state"), seen.at("/data/retire_sessions")), (&json!("retire"), &json!(1)));
+        world.opens(&first, "SELECT 1").unwrap();
+        server.post(&path, server.root(), json!({ "retire_latest": "60s" })).await.ok();
+        server.settle().await;
+        let seen = server.get(&path, server.root()).await.ok();
+        assert_eq!(
+            (seen.at("/data/state"), seen.at("/data/last_retired_reason")),
+            (&json!("idle"), &json!("time-ran-out")),
+            "{}",
+            seen.text
+        );
+        world.opens(&first, "SELECT 1").unwrap_err();
+        world.opens(&current(server, user).await, "SELECT 1").unwrap();
+        assert_eq!(world.postgres.sql("postgres", &count).unwrap(), if sessions_end { "0" } else { "1" });
+        let _ = session.kill();
+        session.wait().unwrap();
+    }
+    let members = "SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member \
+        WHERE r.rolname = 'cardea' AND pg_has_role('cardea', m.roleid, 'USAGE')";
+    assert_eq!(world.postgres.sql("postgres", members).unwrap(), "0");
 }
 
 #[tokio::test]

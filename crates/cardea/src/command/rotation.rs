@@ -20,7 +20,17 @@ const SETTINGS: &[Flag] = &[
     Flag::text("schedule", "Times instead of a span, in UTC, as cron(0 8 1 * ? *)."),
     Flag::span("window", "How long after such a time a rotation may begin; 0 for without end."),
     Flag::switch("paused", "Holds the schedule; -paused=false lets it go on."),
+    Flag::text(
+        "retire-bar",
+        "What must be seen before an old credential is turned off: sessions or time; none for not at all.",
+    ),
+    Flag::span("retire-after", "How long that must be seen, and the least that an old credential lives."),
+    Flag::span("retire-latest", "When it is turned off whatever is seen; 0 for never."),
+    Flag::switch("retire-end-sessions", "Ends its open sessions, too."),
 ];
+
+const EMERGENCY: &[Flag] =
+    &[Flag::switch("emergency", "Turns the old credential off, with its sessions, as soon as the new one is current.")];
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -45,15 +55,18 @@ pub const COMMANDS: &[Command] = &[
         name: "rotation run",
         arguments: "KEY",
         summary: "Begins a change now; it goes on in the background",
-        flags: &[MOUNT],
+        flags: &[MOUNT, EMERGENCY],
         traits: Traits::FIELD,
         count: (1, 1),
-        run: |call| ask(call, "rotate", Some(json!({}))),
+        run: |call| match call.given.switch("emergency") {
+            true => ask(call, "rotate", Some(json!({ "emergency": true }))),
+            false => ask(call, "rotate", Some(json!({}))),
+        },
     },
     Command {
         name: "rotation cancel",
         arguments: "KEY",
-        summary: "Takes a change back, or removes a pending label that was left over",
+        summary: "Takes a change back, removes a pending label that was left over, or lets an old credential live",
         flags: &[MOUNT],
         traits: Traits::FIELD,
         count: (1, 1),
@@ -96,13 +109,12 @@ fn ask(call: &Call, part: &str, body: Option<Value>) -> Result<(), Failure> {
 
 fn set(call: &Call) -> Result<(), Failure> {
     let mut body = Map::new();
-    for name in ["rotator", "username", "strategy", "every", "schedule", "window"] {
-        if let Some(text) = call.given.text(name) {
-            body.insert(name.to_owned(), json!(text));
-        }
-    }
-    if call.given.is_set("paused") {
-        body.insert("paused".to_owned(), json!(call.given.switch("paused")));
+    for flag in SETTINGS.iter().filter(|flag| call.given.is_set(flag.name)) {
+        let value = match flag.name {
+            "paused" | "retire-end-sessions" => json!(call.given.switch(flag.name)),
+            name => json!(call.given.text(name)),
+        };
+        body.insert(flag.name.replace('-', "_"), value);
     }
     ask(call, "rotation", Some(Value::Object(body)))
 }

@@ -48,6 +48,25 @@ fn each_command_is_one_request_below_the_mount() {
             err: "",
         },
         Row {
+            line: "rotation run -emergency secret/a",
+            answers: &[MOUNT, ("PUT /v1/secret/rotate/a", 200, STATUS)],
+            asked: &[PREFLIGHT, r#"PUT /v1/secret/rotate/a {"emergency":true}"#],
+            code: 0,
+            out: TABLE,
+            err: "",
+        },
+        Row {
+            line: "rotation set -retire-bar=sessions -retire-after=1h -retire-end-sessions secret/a",
+            answers: &[MOUNT, ("PUT /v1/secret/rotation/a", 200, STATUS)],
+            asked: &[
+                PREFLIGHT,
+                r#"PUT /v1/secret/rotation/a {"retire_bar":"sessions","retire_after":"1h","retire_end_sessions":true}"#,
+            ],
+            code: 0,
+            out: TABLE,
+            err: "",
+        },
+        Row {
             line: "rotation cancel secret/a",
             answers: &[MOUNT, ("PUT /v1/secret/rotation-cancel/a", 200, STATUS)],
             asked: &[PREFLIGHT, "PUT /v1/secret/rotation-cancel/a {}"],
