@@ -4,6 +4,7 @@ Must never reach AWS: every client gets the server's address and made-up credent
 """
 
 import base64
+import datetime
 import hashlib
 import json
 import os
@@ -393,6 +394,83 @@ def test_imported_material(kms, wrapping):
     assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
 
 
+class Importer:
+    """Brings material to one key, with a wrapping key of its own for each import."""
+
+    def __init__(self, kms):
+        self.kms, self.key = kms, create(kms, Origin="EXTERNAL")["KeyId"]
+
+    def arguments(self, material, **terms):
+        ready = self.kms.get_parameters_for_import(
+            KeyId=self.key, WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_2048",
+        )
+        public = serialization.load_der_public_key(ready["PublicKey"])
+        wrapped = public.encrypt(material, padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None))
+        terms = terms or {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
+        return {"KeyId": self.key, "ImportToken": ready["ImportToken"], "EncryptedKeyMaterial": wrapped, **terms}
+
+    def bring(self, material, **terms):
+        return self.kms.import_key_material(**self.arguments(material, **terms))["KeyMaterialId"]
+
+    def state(self):
+        return self.kms.describe_key(KeyId=self.key)["KeyMetadata"]["KeyState"]
+
+
+def test_imported_material_goes_and_comes_back(kms):
+    importer = Importer(kms)
+    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=2)
+    first = importer.bring(bytes(32), ValidTo=end, ExpirationModel="KEY_MATERIAL_EXPIRES")
+    shown = kms.describe_key(KeyId=importer.key)["KeyMetadata"]
+    assert shown["ExpirationModel"] == "KEY_MATERIAL_EXPIRES" and abs(shown["ValidTo"] - end) < datetime.timedelta(seconds=1)
+    for bad in (end - datetime.timedelta(days=3), end + datetime.timedelta(days=400)):
+        terms = importer.arguments(bytes(32), ValidTo=bad, ExpirationModel="KEY_MATERIAL_EXPIRES")
+        refused(kms.import_key_material, "ValidationException", **terms)
+    refused(kms.import_key_material, "ValidationException", **importer.arguments(bytes(32), ExpirationModel="KEY_MATERIAL_EXPIRES"))
+    blob = kms.encrypt(KeyId=importer.key, Plaintext=b"x")["CiphertextBlob"]
+    gone = kms.delete_imported_key_material(KeyId=importer.key)
+    assert gone["KeyMaterialId"] == first and importer.state() == "PendingImport"
+    refused(kms.decrypt, "KMSInvalidStateException", CiphertextBlob=blob)
+    refused(kms.import_key_material, "IncorrectKeyMaterialException", **importer.arguments(bytes(31) + b"x"))
+    assert importer.bring(bytes(32)) == first and importer.state() == "Enabled"
+    assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+    refused(kms.delete_imported_key_material, "UnsupportedOperationException", KeyId=create(kms)["KeyId"])
+    refused(kms.delete_imported_key_material, "NotFoundException", KeyId=importer.key, KeyMaterialId="0" * 64)
+
+
+def test_new_material_waits_for_a_rotation(kms):
+    importer = Importer(kms)
+    importer.bring(bytes(32))
+    refused(kms.rotate_key_on_demand, "KMSInvalidStateException", KeyId=importer.key)
+    refused(kms.enable_key_rotation, "UnsupportedOperationException", KeyId=importer.key)
+    never = {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE", "ImportType": "NEW_KEY_MATERIAL"}
+    second = importer.bring(bytes(31) + b"x", KeyMaterialDescription="the next", **never)
+    listed = kms.list_key_rotations(KeyId=importer.key, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]
+    assert [one["KeyMaterialState"] for one in listed] == ["CURRENT", "PENDING_ROTATION"]
+    assert listed[1]["KeyMaterialDescription"] == "the next" and listed[1]["ImportState"] == "IMPORTED"
+    old = kms.encrypt(KeyId=importer.key, Plaintext=b"x")["CiphertextBlob"]
+    kms.rotate_key_on_demand(KeyId=importer.key)
+    assert kms.describe_key(KeyId=importer.key)["KeyMetadata"]["CurrentKeyMaterialId"] == second
+    assert kms.decrypt(CiphertextBlob=old)["Plaintext"] == b"x"
+    assert kms.encrypt(KeyId=importer.key, Plaintext=b"x")["CiphertextBlob"] != old
+
+
+def test_there_are_no_custom_key_stores(kms):
+    assert kms.describe_custom_key_stores()["CustomKeyStores"] == []
+    refused(kms.describe_custom_key_stores, "CustomKeyStoreNotFoundException", CustomKeyStoreName="x")
+
+
+def test_the_last_use_of_a_key(kms):
+    key = create(kms)["KeyId"]
+    fresh = kms.get_key_last_usage(KeyId=key)
+    assert "KeyLastUsage" not in fresh and fresh["TrackingStartDate"] == fresh["KeyCreationDate"]
+    kms.generate_data_key(KeyId=key, KeySpec="AES_256")
+    kms.encrypt(KeyId=key, Plaintext=b"x")
+    used = kms.get_key_last_usage(KeyId=key)["KeyLastUsage"]
+    assert used["Operation"] == "GenerateDataKey", "the first of an hour"
+    assert used["Timestamp"] >= fresh["KeyCreationDate"]
+    refused(kms.get_key_last_usage, "NotFoundException", KeyId="alias/none")
+
+
 def test_dry_runs(kms):
     key = create(kms)["KeyId"]
     blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
@@ -408,8 +486,8 @@ def test_dry_runs(kms):
     ("get_key_policy", {"KeyId": "alias/x"}), ("put_key_policy", {"KeyId": "alias/x", "Policy": "{}"}),
     ("list_key_policies", {"KeyId": "alias/x"}), ("list_grants", {"KeyId": "alias/x"}),
     ("create_grant", {"KeyId": "alias/x", "GranteePrincipal": "arn:aws:iam::123456789012:user/u", "Operations": ["Encrypt"]}),
-    ("replicate_key", {"KeyId": "alias/x", "ReplicaRegion": "us-east-1"}), ("describe_custom_key_stores", {}),
-    ("create_key", {"Policy": "{}"}), ("create_key", {"MultiRegion": True}), ("create_key", {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
+    ("create_custom_key_store", {"CustomKeyStoreName": "x"}),
+    ("create_key", {"Policy": "{}"}), ("create_key", {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
     ("create_key", {"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1"}),
 ])
 def test_what_is_absent_says_so(kms, operation, arguments):

@@ -5,11 +5,13 @@ mod blob; // ciphertexts that say what sealed them
 mod fault; // why a key does not do something
 mod last_use; // what a key did last
 mod operation; // what keys can be asked, and what they answer
+mod regions; // keys that are in several regions
 
 pub use blob::SealedBlob;
 pub use fault::KeyFault;
 pub use last_use::{KeyLastUse, KeyUse};
-pub use operation::{ImportTerms, ImportWhich, ImportedMaterial, KeyAnswer, KeyOp, KeyUsed};
+pub use operation::{ImportTerms, ImportWhich, ImportedMaterial, KeyAlias, KeyAnswer, KeyOp, KeyUsed};
+pub use regions::{KEY_REGIONS_MAX, KeyRegions, NewReplica};
 
 use crate::error::Error;
 use crate::path::CanonicalPath;
@@ -241,6 +243,10 @@ pub enum KeyState {
     Disabled,
     /// It will be deleted at this time, unless somebody cancels.
     PendingDeletion(Timestamp),
+    /// It will be deleted so long after the last of its replicas is gone.
+    PendingReplicaDeletion {
+        window_s: u64,
+    },
     /// It waits for material that its owner brings.
     PendingImport,
     /// Out of sight until it is restored.
@@ -260,13 +266,13 @@ pub struct KeyVersion {
     #[serde(default)]
     pub public_only: bool,
     /// From then on imported material is not there, whoever removes it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     /// Whether imported material is away: its owner took it, or its time has come. The same can be imported again.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub absent: bool,
     /// What its owner says of imported material.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
 }
 
@@ -305,7 +311,8 @@ pub struct KeySettings {
 /// A key: everything but its material. The pointer record of every key, whatever dialect made it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Key {
-    /// Stable id, in the form of a UUID; a key that is deleted and made again has another.
+    /// Stable id, in the form of a UUID; a key that is deleted and made again has another. The keys of a set have one, in the
+    /// form `mrk-` and 32 hexadecimal digits.
     pub id: String,
     /// Its name inside its mount: what policies and most dialects call it.
     pub name: String,
@@ -328,6 +335,9 @@ pub struct Key {
     /// Imported material that the next rotation makes the newest version.
     #[serde(default)]
     pub pending: Option<KeyVersion>,
+    /// Its place in a set of keys of several regions, if it is of one.
+    #[serde(default)]
+    pub regions: Option<KeyRegions>,
     /// Since when its last use is kept; `None` for a key that is older than that.
     #[serde(default)]
     pub uses_kept_from: Option<Timestamp>,
@@ -391,6 +401,16 @@ pub enum KeyRef {
     Id(String),
     /// A second name. One that nobody set is the name of a key itself.
     Alias(String),
+    /// The id of a set of keys: the one in this region is meant.
+    RegionalId {
+        id: String,
+        region: String,
+    },
+    /// A second name as it is known in this region.
+    RegionalAlias {
+        alias: String,
+        region: String,
+    },
 }
 
 impl KeyRef {
@@ -399,6 +419,8 @@ impl KeyRef {
     pub fn text(&self) -> &str {
         match self {
             Self::Name(text) | Self::Id(text) | Self::Alias(text) => text,
+            Self::RegionalId { id, .. } => id,
+            Self::RegionalAlias { alias, .. } => alias,
         }
     }
 }
@@ -415,6 +437,8 @@ pub struct NewKey {
     pub attributes: BTreeMap<String, String>,
     /// Without material: it will be imported.
     pub without_material: bool,
+    /// The region of the first key of a set, which others can follow.
+    pub region: Option<String>,
 }
 
 /// A change of what is known about a key; `None` leaves a thing as it is.

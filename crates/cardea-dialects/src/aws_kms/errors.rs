@@ -41,7 +41,12 @@ pub(super) fn told(operation: &str, by_blob: bool, error: &Error) -> Told {
         (Cause::Denied | Cause::NotFound, _) if by_blob => row(DENIED, OTHERS_KEY),
         (Cause::Denied, "") => row(DENIED, "User is not authorized to perform this operation."),
         (Cause::Denied, _) => row(DENIED, &format!("User is not authorized to perform: kms:{operation}")),
-        (Cause::NotFound, "CreateKey" | "ListKeys" | "ListAliases" | "GenerateRandom") => row(NOT_FOUND, NO_MOUNT),
+        (Cause::NotFound, "CreateKey" | "ListKeys" | "ListAliases" | "GenerateRandom" | "DescribeCustomKeyStores") => {
+            row(NOT_FOUND, NO_MOUNT)
+        }
+        (Cause::NotFound, "UpdatePrimaryRegion") => {
+            row(NOT_FOUND, "The key, or its replica in that region, does not exist.")
+        }
         (Cause::NotFound, "DeleteImportedKeyMaterial") => row(NOT_FOUND, "The key or its material does not exist."),
         (Cause::NotFound | Cause::NoRoute, "UpdateAlias" | "DeleteAlias") => {
             row(NOT_FOUND, "The alias or the key is not found.")
@@ -76,6 +81,8 @@ const OF_SOME_KEYS: &[&str] = &[
     "GetParametersForImport",
     "ImportKeyMaterial",
     "DeleteImportedKeyMaterial",
+    "ReplicateKey",
+    "UpdatePrimaryRegion",
 ];
 
 fn of_fault(operation: &str, fault: KeyFault) -> (&'static str, &'static str) {
@@ -99,10 +106,16 @@ fn of_fault(operation: &str, fault: KeyFault) -> (&'static str, &'static str) {
         KeyFault::TooLong => (VALIDATION, "The plaintext is too long for the key and the algorithm."),
         KeyFault::Material if operation == "DeriveSharedSecret" => (VALIDATION, "The public key is not valid."),
         KeyFault::Material => ("IncorrectKeyMaterialException", "The material does not fit the key's spec."),
+        KeyFault::Replica => (UNSUPPORTED, "The key is a replica: call the primary key, in its region."),
+        KeyFault::HasReplicas => (STATE, "The key has replicas."),
         KeyFault::OtherMaterial => (
             "IncorrectKeyMaterialException",
             "The key material in the request is not what was previously imported into this key.",
         ),
+        KeyFault::Exists if operation == "ReplicateKey" => {
+            ("AlreadyExistsException", "The region already has a replica of this key.")
+        }
+        KeyFault::TooManyVersions if operation == "ReplicateKey" => (LIMIT, "The key has too many replicas."),
         KeyFault::Exists => ("AlreadyExistsException", "An alias or a key of this name already exists."),
         KeyFault::TooManyVersions => (LIMIT, "The key has been rotated too often."),
         KeyFault::ImportToken => ("InvalidImportTokenException", ""),

@@ -60,8 +60,11 @@ pub(super) struct Input {
     pub origin: Option<String>,
     pub policy: Option<String>,
     pub custom_key_store_id: Option<String>,
+    pub custom_key_store_name: Option<String>,
     pub xks_key_id: Option<String>,
     pub multi_region: Option<bool>,
+    pub replica_region: Option<String>,
+    pub primary_region: Option<String>,
     pub tags: Option<Vec<Tag>>,
     pub tag_keys: Option<Vec<String>>,
     pub plaintext: Option<Blob>,
@@ -154,6 +157,8 @@ impl Input {
             ("encapsulationAlgorithm", self.encapsulation_algorithm.is_some()),
             ("wrappingAlgorithm", self.wrapping_algorithm.is_some()),
             ("wrappingKeySpec", self.wrapping_key_spec.is_some()),
+            ("replicaRegion", self.replica_region.is_some()),
+            ("primaryRegion", self.primary_region.is_some()),
         ]);
         for member in required {
             checks.present(member, there.iter().any(|(known, is_there)| known == member && *is_there));

@@ -2,6 +2,7 @@
 //! vain, so that the refusal is decided and recorded where all others are. Only what cannot be an operation is refused here.
 
 mod imports; // material that owners bring
+mod regions; // keys of several regions
 
 use super::context::authenticated;
 use super::inputs::{Input, TAGS_MAX, Tag, taken, unsupported};
@@ -35,18 +36,15 @@ const ABSENT: &[&str] = &[
     "CreateCustomKeyStore",
     "CreateGrant",
     "DeleteCustomKeyStore",
-    "DescribeCustomKeyStores",
     "DisconnectCustomKeyStore",
     "GetKeyPolicy",
     "ListGrants",
     "ListKeyPolicies",
     "ListRetirableGrants",
     "PutKeyPolicy",
-    "ReplicateKey",
     "RetireGrant",
     "RevokeGrant",
     "UpdateCustomKeyStore",
-    "UpdatePrimaryRegion",
 ];
 
 /// An operation in the making: what was asked, where, and what `render` will need to know.
@@ -113,8 +111,9 @@ const OPERATIONS: &[(&str, &[&str], Lower)] = &[
     }),
     ("CreateAlias", &["aliasName", "targetKeyId"], |asked, input| asked.set_alias(&input, false)),
     ("UpdateAlias", &["aliasName", "targetKeyId"], |asked, input| asked.set_alias(&input, true)),
-    ("DeleteAlias", &["aliasName"], |_, input| {
-        Ok(KeyOp::DeleteAlias { alias: names::alias(input.alias_name.as_deref().unwrap_or_default())? })
+    ("DeleteAlias", &["aliasName"], |asked, input| {
+        let alias = names::alias(input.alias_name.as_deref().unwrap_or_default())?;
+        Ok(KeyOp::DeleteAlias { alias, region: Some(asked.region.clone()) })
     }),
     ("EnableKey", &["keyId"], |asked, input| {
         asked.change(&input, KeyChange { enabled: Some(true), ..KeyChange::default() })
@@ -144,6 +143,9 @@ const OPERATIONS: &[(&str, &[&str], Lower)] = &[
     }),
     ("ImportKeyMaterial", &["keyId", "importToken", "encryptedKeyMaterial"], |asked, input| asked.import(input)),
     ("DeleteImportedKeyMaterial", &["keyId"], |asked, input| asked.delete_material(&input)),
+    ("DescribeCustomKeyStores", &[], |asked, input| asked.key_stores(&input)),
+    ("ReplicateKey", &["keyId", "replicaRegion"], |asked, input| asked.replicate(input)),
+    ("UpdatePrimaryRegion", &["keyId", "primaryRegion"], |asked, input| asked.set_primary(&input)),
     ("GetKeyLastUsage", &["keyId"], |asked, input| Ok(KeyOp::LastUse { key: asked.key_itself(&input)? })),
 ];
 
@@ -199,9 +201,6 @@ impl Asked<'_> {
         if input.policy.is_some() {
             return Err(unsupported("Key policies aren't available here: the server's own policies decide."));
         }
-        if input.multi_region == Some(true) {
-            return Err(unsupported("Multi-Region keys aren't available here."));
-        }
         let origin = input.origin.as_deref().unwrap_or("AWS_KMS");
         let elsewhere = input.custom_key_store_id.is_some() || input.xks_key_id.is_some();
         if elsewhere || !matches!(origin, "AWS_KMS" | "EXTERNAL") {
@@ -226,8 +225,23 @@ impl Asked<'_> {
             tags,
             attributes: BTreeMap::new(),
             without_material: origin == "EXTERNAL",
+            region: input.multi_region.unwrap_or_default().then(|| self.region.clone()),
         };
         Ok(KeyOp::Create { name: None, new: Box::new(new) })
+    }
+
+    /// There are none, which whoever may list keys may know: tools that look at everything ask.
+    fn key_stores(&self, input: &Input) -> Result<KeyOp, Fault> {
+        let mut checks = Checks::default();
+        checks.range("limit", input.limit, 1, LIST_MAX);
+        checks.finish()?;
+        if input.custom_key_store_id.is_some() || input.custom_key_store_name.is_some() {
+            return Err(Fault::new("CustomKeyStoreNotFoundException", "There are no custom key stores here."));
+        }
+        if input.marker.is_some() {
+            return Err(Fault::new("InvalidMarkerException", "The marker is not valid."));
+        }
+        Ok(KeyOp::List { after: None, limit: 1, region: Some(self.region.clone()) })
     }
 
     fn list(&mut self, operation: &'static str, input: Input) -> Result<KeyOp, Fault> {
@@ -245,13 +259,13 @@ impl Asked<'_> {
         self.flag(names::LIMIT, limit.to_string());
         let limit = usize::try_from(limit).unwrap_or_default();
         Ok(match operation {
-            "ListKeys" => KeyOp::List { after, limit },
+            "ListKeys" => KeyOp::List { after, limit, region: Some(self.region.clone()) },
             "ListAliases" => {
                 if input.key_id.is_some() {
                     let only = self.key_itself(&input)?;
                     self.flag(names::ONLY, only.text());
                 }
-                KeyOp::ListAliases { after, limit }
+                KeyOp::ListAliases { after, limit, region: Some(self.region.clone()) }
             }
             _ => {
                 self.flag(names::AFTER, after.unwrap_or_default());
@@ -312,7 +326,7 @@ impl Asked<'_> {
         if expected.is_none() {
             self.flag(names::BY_BLOB, "true");
         }
-        Ok((KeyRef::Id(blob.key_id), expected, u64::from(blob.version), blob.sealed))
+        Ok((names::by_id(&self.region, blob.key_id), expected, u64::from(blob.version), blob.sealed))
     }
 
     fn decrypt(&mut self, input: Input) -> Result<KeyOp, Fault> {
@@ -452,7 +466,8 @@ impl Asked<'_> {
     fn set_alias(&mut self, input: &Input, moves: bool) -> Result<KeyOp, Fault> {
         let alias = names::alias(input.alias_name.as_deref().unwrap_or_default())?;
         let target = input.target_key_id.as_deref().unwrap_or_default();
-        Ok(KeyOp::SetAlias { alias, key: names::key_itself(self.config, &self.region, target)?, moves })
+        let key = names::key_itself(self.config, &self.region, target)?;
+        Ok(KeyOp::SetAlias { alias, key, moves, region: Some(self.region.clone()) })
     }
 
     fn change(&mut self, input: &Input, change: KeyChange) -> Result<KeyOp, Fault> {

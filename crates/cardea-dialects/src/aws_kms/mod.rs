@@ -8,10 +8,12 @@
 //! - A ciphertext of a symmetric key says what sealed it (`SealedBlob`), so that `Decrypt` needs no key id. RSA's is bare.
 //!   `Decrypt` also takes `vault:vN:…` with a key id, as transit takes the blob, where nothing else was authenticated.
 //! - An encryption context is authenticated data in the canonical form of `context.rs`; an empty one is none.
+//! - A key with `MultiRegion` is one of a set: `transit` keeps a key in each region that it is in, with one id and one material.
+//!   The regions are doors of this server; other keys are known at all of them. An alias of a key of a set is its region's.
 //! - Signatures and MACs do not say which version made them: all that are still valid are tried.
 //!
-//! Absent, and answered `UnsupportedOperationException`: key policies, grants, multi-region keys, custom key stores, SM2,
-//! Ed25519ph, external mu, Nitro attestation, material that expires or is taken away again, the last use of a key.
+//! Absent, and answered `UnsupportedOperationException`: key policies, grants, custom key stores, SM2, Ed25519ph, external mu,
+//! Nitro attestation, pairs of ML-KEM data keys.
 //!
 //! Invariants: no input value is echoed into an error; an ARN that names another account or region finds nothing; a dry run
 //! is judged and done as any other request, and its result shown to nobody. It must never judge a signature (`authenticate`

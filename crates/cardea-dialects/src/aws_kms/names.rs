@@ -37,14 +37,18 @@ const RESERVED: &str = "alias/aws/";
 const ELSEWHERE: &str = "elsewhere-";
 const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
+fn is_hex(b: u8) -> bool {
+    b.is_ascii_digit() || (b'a'..=b'f').contains(&b)
+}
+
 fn is_uuid(text: &str) -> bool {
-    let hex = |group: &str| group.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let hex = |group: &str| group.bytes().all(is_hex);
     text.split('-').map(str::len).eq(UUID_GROUPS) && text.split('-').all(hex)
 }
 
 fn is_multi_region(text: &str) -> bool {
     let digits = text.strip_prefix("mrk-");
-    digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(is_hex))
 }
 
 fn not_found(words: &str) -> Fault {
@@ -65,7 +69,7 @@ fn alias_name(alias: &str) -> Option<&str> {
 
 /// The key of an id, an ARN, an alias or an alias's ARN.
 pub(super) fn key(config: &DialectConfig, region: &str, id: &str) -> Result<KeyRef, Fault> {
-    let Some(rest) = id.strip_prefix("arn:") else { return local(id, "") };
+    let Some(rest) = id.strip_prefix("arn:") else { return local(region, id, "") };
     let parts: Vec<&str> = rest.splitn(5, ':').collect();
     let &[partition, SERVICE, its_region, account, resource] = parts.as_slice() else {
         return Err(not_found("Invalid arn."));
@@ -73,25 +77,36 @@ pub(super) fn key(config: &DialectConfig, region: &str, id: &str) -> Result<KeyR
     let here = partition == json::partition(region) && its_region == region && account == json::account(config);
     let front = if here { "" } else { ELSEWHERE };
     match resource.strip_prefix("key/") {
-        Some(id) if !id.starts_with(ALIAS) => local(id, front),
-        None if resource.starts_with(ALIAS) => local(resource, front),
+        Some(id) if !id.starts_with(ALIAS) => local(region, id, front),
+        None if resource.starts_with(ALIAS) => local(region, resource, front),
         _ => Err(not_found("Invalid arn.")),
     }
 }
 
-fn local(id: &str, front: &str) -> Result<KeyRef, Fault> {
+fn local(region: &str, id: &str, front: &str) -> Result<KeyRef, Fault> {
     match alias_name(id) {
-        Some(name) if front.is_empty() => Ok(KeyRef::Alias(name.to_owned())),
+        Some(name) if front.is_empty() => {
+            Ok(KeyRef::RegionalAlias { alias: name.to_owned(), region: region.to_owned() })
+        }
+        None if is_multi_region(id) && front.is_empty() => Ok(by_id(region, id.to_owned())),
         Some(name) => Ok(KeyRef::Id(format!("{front}{}", name.replace('/', "-")))),
         None if is_uuid(id) || is_multi_region(id) => Ok(KeyRef::Id(format!("{front}{id}"))),
         None => Err(bad_id()),
     }
 }
 
+/// The key of an id. One of a set is another in each region.
+pub(super) fn by_id(region: &str, id: String) -> KeyRef {
+    match is_multi_region(&id) {
+        true => KeyRef::RegionalId { id, region: region.to_owned() },
+        false => KeyRef::Id(id),
+    }
+}
+
 /// The same where AWS takes no alias.
 pub(super) fn key_itself(config: &DialectConfig, region: &str, id: &str) -> Result<KeyRef, Fault> {
     match key(config, region, id)? {
-        KeyRef::Alias(_) => Err(bad_id()),
+        KeyRef::Alias(_) | KeyRef::RegionalAlias { .. } => Err(bad_id()),
         key => Ok(key),
     }
 }

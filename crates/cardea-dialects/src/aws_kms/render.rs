@@ -8,7 +8,8 @@ use crate::aws::json::{self, MessageMember};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_model::key::{
-    Key, KeyAnswer, KeyFamily, KeyFault, KeyLastUse, KeyOrigin, KeyState, KeyUsed, KeyVersion, SealedBlob,
+    Key, KeyAlias, KeyAnswer, KeyFamily, KeyFault, KeyLastUse, KeyOrigin, KeyRegions, KeyState, KeyUsed, KeyVersion,
+    SealedBlob,
 };
 use cardea_model::wire::WireResponse;
 use cardea_model::{Answer, Body, Error, Refusal, RequestId, SecretBytes, Timestamp};
@@ -129,6 +130,7 @@ fn state(key: &Key) -> &'static str {
         KeyState::Disabled | KeyState::SoftDeleted => "Disabled",
         KeyState::PendingDeletion(_) => "PendingDeletion",
         KeyState::PendingImport => "PendingImport",
+        KeyState::PendingReplicaDeletion { .. } => "PendingReplicaDeletion",
     }
 }
 
@@ -162,6 +164,14 @@ impl Place<'_> {
         names::key_arn(self.config, self.flag(names::REGION), key_id)
     }
 
+    /// A key of a set has its own region in its name, whoever is told of it.
+    fn arn_of(&self, key: &Key) -> String {
+        match &key.regions {
+            Some(regions) => names::key_arn(self.config, &regions.region, &key.id),
+            None => self.arn(&key.id),
+        }
+    }
+
     fn success(&self, answer: Answer) -> WireResponse {
         let id = Some(&answer.request_id);
         let Body::Key(found) = answer.body else {
@@ -185,8 +195,11 @@ impl Place<'_> {
         let written = match *found {
             KeyAnswer::Done => Ok(Written::Facts(json!({}))),
             KeyAnswer::Key(key) => self.about(&key).map(Written::Facts),
+            KeyAnswer::Keys { .. } if self.operation() == "DescribeCustomKeyStores" => {
+                Ok(Written::Facts(json!({ "CustomKeyStores": [], "Truncated": false })))
+            }
             KeyAnswer::Keys { keys, next } => {
-                let form = |key: &Key| json!({ "KeyId": key.id, "KeyArn": self.arn(&key.id) });
+                let form = |key: &Key| json!({ "KeyId": key.id, "KeyArn": self.arn_of(key) });
                 let page = json!({ "Keys": keys.iter().map(form).collect::<Vec<_>>() });
                 Ok(Written::Facts(self.paged(page, next.as_deref())))
             }
@@ -290,6 +303,10 @@ impl Place<'_> {
         let rotates = || if is_symmetric(key) { Ok(()) } else { Err(KeyFault::Usage.error()) };
         Ok(match self.operation() {
             "CreateKey" | "DescribeKey" => json!({ "KeyMetadata": self.metadata(key) }),
+            "ReplicateKey" => {
+                let tags = key.tags.iter().map(|(key, value)| json!({ "TagKey": key, "TagValue": value }));
+                json!({ "ReplicaKeyMetadata": self.metadata(key), "ReplicaTags": tags.collect::<Vec<_>>() })
+            }
             "ListResourceTags" => {
                 let form =
                     |(key, value): (&String, &String)| (key.clone(), json!({ "TagKey": key, "TagValue": value }));
@@ -348,19 +365,28 @@ impl Place<'_> {
         for (member, value) in [
             ("AWSAccountId", json!(json::account(self.config))),
             ("KeyId", json!(key.id)),
-            ("Arn", json!(self.arn(&key.id))),
+            ("Arn", json!(self.arn_of(key))),
             ("CreationDate", epoch(key.created)),
             ("Enabled", json!(key.state == KeyState::Enabled)),
             ("Description", json!(key.description)),
             ("KeyState", json!(state(key))),
             ("Origin", json!(if imported { "EXTERNAL" } else { "AWS_KMS" })),
             ("KeyManager", json!("CUSTOMER")),
-            ("MultiRegion", json!(false)),
+            ("MultiRegion", json!(key.regions.is_some())),
         ] {
             form.insert(member.to_owned(), value);
         }
-        if let KeyState::PendingDeletion(at) = key.state {
-            form.insert("DeletionDate".to_owned(), epoch(at));
+        match key.state {
+            KeyState::PendingDeletion(at) => {
+                form.insert("DeletionDate".to_owned(), epoch(at));
+            }
+            KeyState::PendingReplicaDeletion { window_s } => {
+                form.insert("PendingDeletionWindowInDays".to_owned(), json!(window_s / DAY_S));
+            }
+            _ => {}
+        }
+        if let Some(regions) = &key.regions {
+            form.insert("MultiRegionConfiguration".to_owned(), self.set(&key.id, regions));
         }
         if let Some(version) = key.version(key.latest).filter(|_| imported && key.state != KeyState::PendingImport) {
             expiry(&mut form, version);
@@ -369,6 +395,17 @@ impl Place<'_> {
             form.insert("CurrentKeyMaterialId".to_owned(), json!(material_id(&version.id)));
         }
         Value::Object(form)
+    }
+
+    /// A set of keys, as each of them shows it.
+    fn set(&self, key_id: &str, regions: &KeyRegions) -> Value {
+        let member = |region: &String| json!({ "Arn": names::key_arn(self.config, region, key_id), "Region": region });
+        let replicas = regions.members.keys().filter(|region| **region != regions.primary);
+        json!({
+            "MultiRegionKeyType": if regions.is_primary() { "PRIMARY" } else { "REPLICA" },
+            "PrimaryKey": member(&regions.primary),
+            "ReplicaKeys": replicas.map(member).collect::<Vec<_>>(),
+        })
     }
 
     fn last_use(&self, key: &Key, last: Option<KeyLastUse>) -> Value {
@@ -436,16 +473,16 @@ impl Place<'_> {
     }
 
     /// Aliases whose key is gone, or that AWS could not write, are not shown; the marker goes by what was read.
-    fn aliases(&self, aliases: &[(String, String, String)], more: bool) -> Value {
+    fn aliases(&self, aliases: &[KeyAlias], more: bool) -> Value {
         let only = self.flag(names::ONLY);
-        let shown = aliases.iter().filter_map(|(alias, key_id, _)| {
-            let name = names::shown_alias(alias)?;
-            let wanted = !key_id.is_empty() && (only.is_empty() || only == key_id);
+        let shown = aliases.iter().filter_map(|found| {
+            let name = names::shown_alias(&found.alias)?;
+            let wanted = !found.key_id.is_empty() && (only.is_empty() || only == found.key_id);
             let arn = names::arn(self.config, self.flag(names::REGION), &name);
-            wanted.then(|| json!({ "AliasName": name, "AliasArn": arn, "TargetKeyId": key_id }))
+            wanted.then(|| json!({ "AliasName": name, "AliasArn": arn, "TargetKeyId": found.key_id }))
         });
         let page = json!({ "Aliases": shown.collect::<Vec<_>>() });
-        let next = aliases.last().map(|(alias, _, _)| alias.as_str()).filter(|_| more);
+        let next = aliases.last().map(|found| found.place.as_str()).filter(|_| more);
         self.paged(page, next)
     }
 

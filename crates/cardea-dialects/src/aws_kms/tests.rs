@@ -148,7 +148,6 @@ fn bad_inputs_are_refused_with_awss_types() {
         ("CreateKey", json!({ "KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY" }), u),
         ("CreateKey", json!({ "Description": "x".repeat(8193) }), v),
         ("CreateKey", json!({ "Policy": "{}" }), u),
-        ("CreateKey", json!({ "MultiRegion": true }), u),
         ("CreateKey", json!({ "Origin": "AWS_CLOUDHSM" }), u),
         ("CreateKey", json!({ "Tags": tags(51) }), "TagException"),
         ("CreateKey", json!({ "Tags": [{ "TagKey": "aws:x", "TagValue": "" }] }), "TagException"),
@@ -185,6 +184,10 @@ fn bad_inputs_are_refused_with_awss_types() {
     assert_eq!(fault("DescribeKey", r#"{"KeyId":"a","KeyId":"b"}"#).0, "SerializationException");
 }
 
+fn alias(region: &str, alias: &str) -> KeyRef {
+    KeyRef::RegionalAlias { alias: alias.to_owned(), region: region.to_owned() }
+}
+
 #[test]
 fn ids_are_keys_of_this_place_or_of_nobody() {
     let config = DialectConfig::default();
@@ -192,8 +195,8 @@ fn ids_are_keys_of_this_place_or_of_nobody() {
     let arn = "arn:aws:kms:eu-central-1:123456789012:";
     assert_eq!(of(ID), Ok(KeyRef::Id(ID.to_owned())));
     assert_eq!(of(&format!("{arn}key/{ID}")), Ok(KeyRef::Id(ID.to_owned())));
-    assert_eq!(of("alias/a/b"), Ok(KeyRef::Alias("a/b".to_owned())));
-    assert_eq!(of(&format!("{arn}alias/a")), Ok(KeyRef::Alias("a".to_owned())));
+    assert_eq!(of("alias/a/b"), Ok(alias("eu-central-1", "a/b")));
+    assert_eq!(of(&format!("{arn}alias/a")), Ok(alias("eu-central-1", "a")));
     for foreign in [
         "arn:aws:kms:us-east-1:123456789012:key/",
         "arn:aws:kms:eu-central-1:210987654321:key/",
@@ -202,6 +205,12 @@ fn ids_are_keys_of_this_place_or_of_nobody() {
         assert_eq!(of(&format!("{foreign}{ID}")), Ok(KeyRef::Id(format!("elsewhere-{ID}"))), "{foreign}");
     }
     assert_eq!(of("arn:aws:kms:us-east-1:123456789012:alias/a/b"), Ok(KeyRef::Id("elsewhere-a-b".to_owned())));
+    let set = "mrk-0f1e2d3c4b5a46978877665544332211";
+    let here = KeyRef::RegionalId { id: set.to_owned(), region: "eu-central-1".to_owned() };
+    assert_eq!(of(set), Ok(here.clone()));
+    assert_eq!(of(&format!("{arn}key/{set}")), Ok(here));
+    let elsewhere = of(&format!("arn:aws:kms:us-east-1:123456789012:key/{set}"));
+    assert_eq!(elsewhere, Ok(KeyRef::Id(format!("elsewhere-{set}"))), "each region has its own");
     let nested = format!("{arn}key/alias/a");
     for broken in ["", "arn:", "app", nested.as_str(), "alias/", "alias/..", "alias/a:b"] {
         assert!(of(broken).is_err(), "{broken}");
@@ -224,7 +233,7 @@ fn a_ciphertext_says_which_key_and_a_key_id_is_what_it_is_checked_against() {
     match found {
         KeyOp::Decrypt { key, expected, aad, .. } => {
             assert_eq!(key, KeyRef::Id(ID.to_owned()));
-            assert_eq!(expected, Some(KeyRef::Alias("a".to_owned())));
+            assert_eq!(expected, Some(alias("us-east-1", "a")));
             assert!(aad.ends_with(b"\0\0\0\x01k\0\0\0\x01v"));
         }
         other => panic!("{other:?}"),
@@ -232,7 +241,7 @@ fn a_ciphertext_says_which_key_and_a_key_id_is_what_it_is_checked_against() {
     let body = json!({ "CiphertextBlob": BASE64.encode("vault:v9:AQID"), "KeyId": "alias/a" });
     match op("Decrypt", &body).0 {
         KeyOp::Decrypt { key, version: 9, sealed, .. } => {
-            assert_eq!((key, sealed), (KeyRef::Alias("a".to_owned()), vec![1, 2, 3]));
+            assert_eq!((key, sealed), (alias("us-east-1", "a"), vec![1, 2, 3]));
         }
         other => panic!("{other:?}"),
     }
@@ -420,7 +429,7 @@ proptest! {
 
     #[test]
     fn every_id_is_refused_or_asked(id in "(arn:aws:kms:us-east-1:123456789012:)?(key/|alias/)?[a-c0-9/_.:-]{0,40}") {
-        if let Ok(KeyRef::Alias(alias)) = names::key(&DialectConfig::default(), "us-east-1", &id) {
+        if let Ok(KeyRef::RegionalAlias { alias, .. }) = names::key(&DialectConfig::default(), "us-east-1", &id) {
             let path = format!("encrypt/{alias}");
             prop_assert!(cardea_model::CanonicalPath::parse(&path).is_ok());
         }

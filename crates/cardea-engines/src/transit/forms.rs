@@ -154,6 +154,13 @@ pub struct Made {
     pub key_version: Option<u64>,
 }
 
+impl Made {
+    /// Whether it counts as a use of the key: what did not verify does not.
+    pub fn is_use(&self) -> bool {
+        self.valid != Some(false)
+    }
+}
+
 /// Writes a secret into the answer that it was asked for.
 #[allow(clippy::ref_option, reason = "the form that serde calls")]
 fn shown<S: Serializer>(secret: &Option<SecretText>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,7 +3,7 @@
 //! where a key had one before.
 
 use crate::transit::model::{Ending, KeyRecord, Material, Proof};
-use crate::transit::{manage, ops, transfer};
+use crate::transit::{manage, ops, regions, transfer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_crypto::constant_time;
@@ -32,6 +32,7 @@ pub async fn import(
 ) -> Result<(KeyRecord, String), Error> {
     manage::sweep(cx).await?;
     let mut key = manage::changing(cx, name).await?;
+    regions::leads(&key)?;
     let first = key.latest == 0;
     if !first && key.origin != KeyOrigin::Imported {
         return Err(KeyFault::Usage.error());
@@ -70,7 +71,7 @@ pub async fn import(
     if key.state == KeyState::PendingImport && !key.lacks_material() {
         key.state = KeyState::Enabled;
     }
-    Ok((manage::store(cx, key)?, id))
+    Ok((manage::store(cx, key).await?, id))
 }
 
 /// The version of a number, the one that waits for a rotation included.
@@ -205,6 +206,7 @@ async fn restore(
 pub async fn take_away(cx: &mut Context<'_>, name: &str, wanted: Option<&str>) -> Result<(KeyRecord, String), Error> {
     manage::sweep(cx).await?;
     let mut key = manage::changing(cx, name).await?;
+    regions::leads(&key)?;
     if key.latest == 0 && key.state == KeyState::PendingImport {
         return Err(KeyFault::PendingImport.error());
     }
@@ -226,7 +228,7 @@ pub async fn take_away(cx: &mut Context<'_>, name: &str, wanted: Option<&str>) -
     version.expires = None;
     let id = version.id.clone();
     key.settle(cx.now);
-    Ok((manage::store(cx, key)?, id))
+    Ok((manage::store(cx, key).await?, id))
 }
 
 /// Removes the record of material, and keeps what it is known by.

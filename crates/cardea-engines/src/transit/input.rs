@@ -92,6 +92,7 @@ fn new_key(kind: Option<&str>, parameter_set: &str, settings: KeySettings) -> Re
         tags: BTreeMap::new(),
         attributes: BTreeMap::new(),
         without_material: false,
+        region: None,
     }))
 }
 

@@ -7,6 +7,7 @@ use crate::transit::model::{
 };
 use crate::transit::names;
 use crate::transit::ops;
+use crate::transit::regions;
 use cardea_crypto::keys::KeyMaterial;
 use cardea_crypto::random::SystemRandomness;
 use cardea_model::key::{
@@ -14,13 +15,15 @@ use cardea_model::key::{
     NewKey, check_key_name,
 };
 use cardea_model::limit::{METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX};
-use cardea_model::{Error, Timestamp};
+use cardea_model::{Error, TtlSeconds};
 use cardea_sdk::Context;
 use cardea_sdk::compute::compute;
 use std::sync::Arc;
 
 /// Most versions of one key. Their states stand in one record of some 150 bytes each.
 pub const VERSIONS_MAX: usize = 1000;
+/// Most versions of all keys of a set together: each of the set has a record with all of them, and all change in one commit of 1 MiB.
+const SET_VERSIONS_MAX: usize = 3000;
 /// Material that one request removes at once: with the records around it it stays below the 96 operations of a commit.
 pub const REMOVED_MAX: usize = 24;
 /// Material that a later change removes from a purge.
@@ -88,7 +91,10 @@ fn check_period(seconds: u64) -> Result<(), Error> {
 /// # Errors
 /// A name or settings that no key may have.
 pub fn new_key(cx: &Context<'_>, name: Option<&str>, new: &NewKey) -> Result<Key, Error> {
-    let id = new_id(cx);
+    let id = match new.region {
+        Some(_) => format!("mrk-{}", new_id(cx).replace('-', "")),
+        None => new_id(cx),
+    };
     let name = name.unwrap_or(&id).to_owned();
     check_key_name(&name)?;
     check_settings(new.algorithm, &new.settings)?;
@@ -98,6 +104,7 @@ pub fn new_key(cx: &Context<'_>, name: Option<&str>, new: &NewKey) -> Result<Key
     }
     let settings = KeySettings { min_decryption: new.settings.min_decryption.max(1), ..new.settings.clone() };
     Ok(Key {
+        regions: new.region.as_deref().map(|region| regions::first(region, &name)),
         id,
         name,
         algorithm: new.algorithm,
@@ -128,7 +135,7 @@ pub async fn insert(cx: &mut Context<'_>, key: Key) -> Result<KeyRecord, Error> 
         }
         remove(cx, there.0).await?;
     }
-    cx.state.put(&key.id, &KeyName { name: key.name.clone() })?;
+    cx.state.put(&regions::index_name(&key), &KeyName { name: key.name.clone() })?;
     let record = KeyRecord(key);
     cx.state.put(&record.0.name, &record)?;
     Ok(record)
@@ -197,7 +204,11 @@ pub fn add_version(cx: &mut Context<'_>, key: &mut Key, material: KeyMaterial, o
 /// # Errors
 /// [`KeyFault::TooManyVersions`].
 pub fn check_room(key: &Key) -> Result<(), Error> {
-    if key.versions.len() < VERSIONS_MAX { Ok(()) } else { Err(KeyFault::TooManyVersions.error()) }
+    let keys = key.regions.as_ref().map_or(1, |regions| regions.members.len());
+    match key.versions.len() < VERSIONS_MAX && (key.versions.len() + 1) * keys <= SET_VERSIONS_MAX {
+        true => Ok(()),
+        false => Err(KeyFault::TooManyVersions.error()),
+    }
 }
 
 /// The MAC key that stands beside a version.
@@ -226,16 +237,21 @@ pub fn may_rotate(key: &Key) -> Result<(), Error> {
 /// Not found.
 pub async fn changing(cx: &mut Context<'_>, name: &str) -> Result<Key, Error> {
     let found = cx.state.get::<KeyRecord>(name).await?.map(|record| record.0);
-    let mut key = found.filter(|key| !ops::is_past(key, cx.now)).ok_or_else(Error::not_found)?;
+    let mut key = found.ok_or_else(Error::not_found)?;
+    regions::settle(cx, &mut key).await?;
+    if ops::is_past(&key, cx.now) {
+        return Err(Error::not_found());
+    }
     key.settle(cx.now);
     Ok(key)
 }
 
-/// Stores a changed key.
+/// Stores a changed key, and what others share with it.
 ///
 /// # Errors
 /// Only the store's.
-pub fn store(cx: &mut Context<'_>, key: Key) -> Result<KeyRecord, Error> {
+pub async fn store(cx: &mut Context<'_>, key: Key) -> Result<KeyRecord, Error> {
+    regions::share(cx, &key).await?;
     let record = KeyRecord(key);
     cx.state.put(&record.0.name, &record)?;
     Ok(record)
@@ -247,18 +263,27 @@ pub fn store(cx: &mut Context<'_>, key: Key) -> Result<KeyRecord, Error> {
 /// # Errors
 /// Not found, and what [`may_rotate`] says.
 pub async fn rotate(cx: &mut Context<'_>, name: &str) -> Result<KeyRecord, Error> {
+    sweep(cx).await?;
     let mut key = changing(cx, name).await?;
     ops::in_use(&key)?;
     if imported::promote(cx, &mut key)? {
-        return store(cx, key);
+        return store(cx, key).await;
     }
     may_rotate(&key)?;
-    sweep(cx).await?;
     generate(cx, &mut key).await?;
     if key.origin == KeyOrigin::Imported {
         key.origin = KeyOrigin::Generated;
     }
-    store(cx, key)
+    store(cx, key).await
+}
+
+/// The same because somebody asks for it, which is the primary key's.
+///
+/// # Errors
+/// As [`rotate`], and [`KeyFault::Replica`].
+pub async fn rotate_primary(cx: &mut Context<'_>, name: &str) -> Result<KeyRecord, Error> {
+    regions::leads(&ops::find(cx, name).await?.0)?;
+    rotate(cx, name).await
 }
 
 /// A change of a key's settings as Vault's `config` makes it; `None` leaves one as it is.
@@ -278,6 +303,7 @@ pub struct SettingsChange {
 /// Not found; versions that do not exist or contradict each other.
 pub async fn configure(cx: &mut Context<'_>, name: &str, change: &SettingsChange) -> Result<KeyRecord, Error> {
     let mut key = changing(cx, name).await?;
+    regions::leads(&key)?;
     if key.state == KeyState::SoftDeleted {
         return Err(KeyFault::SoftDeleted.error());
     }
@@ -318,7 +344,7 @@ pub async fn configure(cx: &mut Context<'_>, name: &str, change: &SettingsChange
         check_period(period_s)?;
         settings.auto_rotate_s = period_s;
     }
-    store(cx, key)
+    store(cx, key).await
 }
 
 /// Changes what dialects show beside a key.
@@ -327,7 +353,7 @@ pub async fn configure(cx: &mut Context<'_>, name: &str, change: &SettingsChange
 /// Not found; more tags or longer texts than a key may have; enabling a key that waits for something else.
 pub async fn change(cx: &mut Context<'_>, name: &str, change: &KeyChange) -> Result<KeyRecord, Error> {
     let mut key = changing(cx, name).await?;
-    if let KeyState::PendingDeletion(_) = key.state {
+    if let KeyState::PendingDeletion(_) | KeyState::PendingReplicaDeletion { .. } = key.state {
         return Err(KeyFault::PendingDeletion.error());
     }
     if change.symmetric_only && key.algorithm.family() != KeyFamily::Aead {
@@ -343,6 +369,7 @@ pub async fn change(cx: &mut Context<'_>, name: &str, change: &KeyChange) -> Res
         (Some(_), _) => ops::in_use(&key)?,
     }
     if let Some(period_s) = change.auto_rotate_s {
+        regions::leads(&key)?;
         ops::in_use(&key)?;
         check_period(period_s)?;
         if period_s > 0 && change.symmetric_only {
@@ -359,10 +386,12 @@ pub async fn change(cx: &mut Context<'_>, name: &str, change: &KeyChange) -> Res
         }
     }
     check_texts(&key)?;
-    store(cx, key)
+    store(cx, key).await
 }
 
-fn check_texts(key: &Key) -> Result<(), Error> {
+/// # Errors
+/// More tags or longer texts than a key may have.
+pub fn check_texts(key: &Key) -> Result<(), Error> {
     let too_long = |pairs: &std::collections::BTreeMap<String, String>, most: usize| {
         pairs.len() > METADATA_PAIRS_MAX || pairs.iter().any(|(name, value)| name.len() > 256 || value.len() > most)
     };
@@ -378,26 +407,32 @@ fn check_texts(key: &Key) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts a key off to be deleted, or takes that back.
+/// Puts a key off to be deleted after a window in seconds, or takes that back. A primary key waits for its replicas first.
 ///
 /// # Errors
 /// Not found; a key that does not wait for its deletion has none to cancel.
-pub async fn schedule_deletion(cx: &mut Context<'_>, name: &str, at: Option<Timestamp>) -> Result<KeyRecord, Error> {
-    let mut key = changing(cx, name).await?;
+pub async fn schedule_deletion(cx: &mut Context<'_>, name: &str, window_s: Option<u64>) -> Result<KeyRecord, Error> {
     sweep(cx).await?;
-    key.state = match (at, key.state) {
-        (Some(_), KeyState::PendingDeletion(_)) => return Err(KeyFault::PendingDeletion.error()),
-        (Some(at), _) => {
-            cx.state.put(&Doomed::name(at, &key.id), &Doomed { name: key.name.clone() })?;
+    let mut key = changing(cx, name).await?;
+    let index = regions::index_name(&key);
+    key.state = match (window_s, key.state) {
+        (Some(_), KeyState::PendingDeletion(_) | KeyState::PendingReplicaDeletion { .. }) => {
+            return Err(KeyFault::PendingDeletion.error());
+        }
+        (Some(window_s), _) if regions::has_replicas(&key) => KeyState::PendingReplicaDeletion { window_s },
+        (Some(window_s), _) => {
+            let at = cx.now.plus(TtlSeconds(window_s));
+            cx.state.put(&Doomed::name(at, &index), &Doomed { name: key.name.clone() })?;
             KeyState::PendingDeletion(at)
         }
         (None, KeyState::PendingDeletion(at)) => {
-            cx.state.delete::<Doomed>(&Doomed::name(at, &key.id));
+            cx.state.delete::<Doomed>(&Doomed::name(at, &index));
             KeyState::Disabled
         }
+        (None, KeyState::PendingReplicaDeletion { .. }) => KeyState::Disabled,
         (None, _) => return Err(KeyFault::NotPendingDeletion.error()),
     };
-    store(cx, key)
+    store(cx, key).await
 }
 
 /// Takes a key out of sight, or brings it back. Idempotent.
@@ -415,7 +450,7 @@ pub async fn soft_delete(cx: &mut Context<'_>, name: &str, deleted: bool) -> Res
             other
         }
     };
-    store(cx, key)
+    store(cx, key).await
 }
 
 /// Removes a key with everything it had, for good.
@@ -435,24 +470,32 @@ pub async fn delete(cx: &mut Context<'_>, name: &str) -> Result<(), Error> {
 /// Removes a key whatever its settings say.
 ///
 /// # Errors
-/// Only the store's.
-pub async fn remove(cx: &mut Context<'_>, key: Key) -> Result<(), Error> {
+/// [`KeyFault::HasReplicas`].
+pub async fn remove(cx: &mut Context<'_>, mut key: Key) -> Result<(), Error> {
     sweep(cx).await?;
-    erase(cx, &key, REMOVED_MAX)
+    regions::settle(cx, &mut key).await?;
+    if regions::has_replicas(&key) {
+        return Err(KeyFault::HasReplicas.error());
+    }
+    erase(cx, &key, REMOVED_MAX).await
 }
 
-/// The records of a key, and at most so many versions of its material now.
-fn erase(cx: &mut Context<'_>, key: &Key, most: usize) -> Result<(), Error> {
+/// The records of a key, and at most so many versions of its material now, unless it is that of others, too.
+async fn erase(cx: &mut Context<'_>, key: &Key, most: usize) -> Result<(), Error> {
+    let index = regions::index_name(key);
     cx.state.delete::<KeyRecord>(&key.name);
-    cx.state.delete::<KeyName>(&key.id);
-    cx.state.delete::<ImportRecord>(&key.id);
+    cx.state.delete::<KeyName>(&index);
     cx.state.delete::<LastUse>(&key.name);
+    if let KeyState::PendingDeletion(at) = key.state {
+        cx.state.delete::<Doomed>(&Doomed::name(at, &index));
+    }
+    if regions::leave(cx, key).await? {
+        return Ok(());
+    }
+    cx.state.delete::<ImportRecord>(&key.id);
     if let Some(pending) = &key.pending {
         imported::forget_end(cx, &key.id, pending);
         remove_one(cx, &key.id, pending.number);
-    }
-    if let KeyState::PendingDeletion(at) = key.state {
-        cx.state.delete::<Doomed>(&Doomed::name(at, &key.id));
     }
     let numbers: Vec<u64> = key.versions.iter().map(|version| version.number).collect();
     remove_some(cx, &key.id, &numbers, most)
@@ -468,9 +511,9 @@ async fn bury(cx: &mut Context<'_>) -> Result<(), Error> {
     if let Some(doomed) = cx.state.get::<Doomed>(first).await?
         && let Some(record) = cx.state.get::<KeyRecord>(&doomed.name).await?
         && let KeyState::PendingDeletion(at) = record.0.state
-        && Doomed::name(at, &record.0.id) == *first
+        && Doomed::name(at, &regions::index_name(&record.0)) == *first
     {
-        return erase(cx, &record.0, BURIED_MAX);
+        return erase(cx, &record.0, BURIED_MAX).await;
     }
     cx.state.delete::<Doomed>(first);
     Ok(())
@@ -481,7 +524,9 @@ async fn bury(cx: &mut Context<'_>) -> Result<(), Error> {
 /// # Errors
 /// Not found; a version above the minimum versions, or below what was trimmed before.
 pub async fn trim(cx: &mut Context<'_>, name: &str, min_available: i64) -> Result<KeyRecord, Error> {
+    sweep(cx).await?;
     let mut key = changing(cx, name).await?;
+    regions::leads(&key)?;
     let settings = &key.settings;
     let refused = |words: &str| Err(Error::invalid(words.to_owned()));
     let Ok(wanted) = u64::try_from(min_available) else {
@@ -499,12 +544,11 @@ pub async fn trim(cx: &mut Context<'_>, name: &str, min_available: i64) -> Resul
     if wanted > settings.min_decryption {
         return refused("minimum available version cannot be greater than minimum decryption version");
     }
-    sweep(cx).await?;
     let gone: Vec<u64> = key.versions.iter().map(|version| version.number).filter(|number| *number < wanted).collect();
     key.versions.retain(|version| version.number >= wanted);
     key.oldest = wanted;
     remove_material(cx, &key.id, &gone)?;
-    store(cx, key)
+    store(cx, key).await
 }
 
 /// Removes some material now and leaves a purge for the rest. `numbers` ascend, and every number between the first and the

@@ -11,6 +11,7 @@
 //! - A version number is never used again within one key id; a key that is deleted and made again has a new id.
 //! - An AEAD version with random nonces seals at most 2^32 messages: uses are reserved in blocks (`counter.rs`), and a key
 //!   whose newest version has none left rotates by itself. Convergent keys draw no nonces and are not counted.
+//! - A key may have counterparts in other regions (`regions.rs`): records of their own with one id, hence one material.
 //! - Imported material may come for a time. Past it, or taken away by its owner, the key waits for the same to be imported
 //!   again (`imported.rs`). A key's last use is kept to the hour (`last_use.rs`).
 //! - `auto_rotate_period` is judged when a key is about to make something (encrypt, rewrap, datakey, sign, hmac): a key
@@ -26,6 +27,7 @@
 //!
 //! The form of `transcripts/` is that of `kv`; the mount is at `transit/`.
 
+mod aliases;
 mod counter;
 mod forms;
 mod imported;
@@ -35,6 +37,7 @@ mod manage;
 mod model;
 mod names;
 mod ops;
+mod regions;
 mod routes;
 mod shared;
 mod transfer;
@@ -102,7 +105,7 @@ impl Engine for Transit {
                 described(cx, &record.0, None).await
             }
             Op::Rotate { name } => {
-                let record = manage::rotate(cx, name).await.map_err(no_such_key)?;
+                let record = manage::rotate_primary(cx, name).await.map_err(no_such_key)?;
                 described(cx, &record.0, None).await
             }
             Op::Trim { name, min_available } => {

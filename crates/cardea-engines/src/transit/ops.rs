@@ -2,8 +2,8 @@
 //! here may know a wire, or let a key be used against its state, usage or minimum versions.
 
 use crate::transit::counter::{Counter, Spent};
-use crate::transit::manage;
-use crate::transit::model::{AliasRecord, KeyName, KeyRecord, Material};
+use crate::transit::model::{KeyName, KeyRecord, Material};
+use crate::transit::{aliases, manage, regions};
 use cardea_crypto::keys::KeyError;
 use cardea_model::key::{HashAlgorithm, Key, KeyFamily, KeyFault, KeyRef, KeyState, KeyUsage, SigningScheme, ToSign};
 use cardea_model::{Cause, Error, SecretBytes, Timestamp};
@@ -33,18 +33,28 @@ pub fn refused(error: KeyError) -> Error {
 pub async fn find(cx: &mut Context<'_>, name: &str) -> Result<Arc<KeyRecord>, Error> {
     let found = cx.state.peek::<KeyRecord>(name).await?;
     let found = found.filter(|record| !is_past(&record.0, cx.now)).ok_or_else(Error::not_found)?;
-    if !found.0.is_stale(cx.now) {
+    if found.0.regions.is_none() && !found.0.is_stale(cx.now) {
         return Ok(found);
     }
     let mut settled = (*found).clone();
+    regions::settle(cx, &mut settled.0).await?;
     settled.0.settle(cx.now);
-    Ok(Arc::new(settled))
+    if is_past(&settled.0, cx.now) { Err(Error::not_found()) } else { Ok(Arc::new(settled)) }
 }
 
 /// Whether the time of a key's scheduled deletion has come: from then on it is not there, whoever removes it.
 #[must_use]
 pub fn is_past(key: &Key, now: Timestamp) -> bool {
     matches!(key.state, KeyState::PendingDeletion(at) if at <= now)
+}
+
+/// Whether a key is known in a region: one of a set is in its own alone.
+#[must_use]
+pub fn is_in(key: &Key, region: Option<&str>) -> bool {
+    match (&key.regions, region) {
+        (Some(its), Some(region)) => its.region == region,
+        _ => true,
+    }
 }
 
 /// The name behind an id or an alias.
@@ -55,18 +65,12 @@ pub async fn name_of(cx: &mut Context<'_>, key: &KeyRef) -> Result<Option<String
     match key {
         KeyRef::Name(name) => Ok(Some(name.clone())),
         KeyRef::Id(id) => Ok(cx.state.peek::<KeyName>(id).await?.map(|found| found.name.clone())),
-        KeyRef::Alias(alias) => {
-            let set = cx.state.peek::<AliasRecord>(alias).await?.map(|found| found.name.clone());
-            // One whose key is gone hides no key that is called so itself.
-            for name in set.iter().chain([alias]) {
-                match find(cx, name).await {
-                    Ok(_) => return Ok(Some(name.clone())),
-                    Err(error) if error.cause == Cause::NotFound => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(None)
+        KeyRef::RegionalId { id, region } => {
+            let index = regions::index_of(id, region);
+            Ok(cx.state.peek::<KeyName>(&index).await?.map(|found| found.name.clone()))
         }
+        KeyRef::Alias(alias) => aliases::resolve(cx, alias, None).await,
+        KeyRef::RegionalAlias { alias, region } => aliases::resolve(cx, alias, Some(region)).await,
     }
 }
 
@@ -78,7 +82,9 @@ pub fn in_use(key: &Key) -> Result<(), Error> {
     match key.state {
         KeyState::Enabled => Ok(()),
         KeyState::Disabled => Err(KeyFault::Disabled.error()),
-        KeyState::PendingDeletion(_) => Err(KeyFault::PendingDeletion.error()),
+        KeyState::PendingDeletion(_) | KeyState::PendingReplicaDeletion { .. } => {
+            Err(KeyFault::PendingDeletion.error())
+        }
         KeyState::PendingImport => Err(KeyFault::PendingImport.error()),
         KeyState::SoftDeleted => Err(KeyFault::SoftDeleted.error()),
     }

@@ -353,6 +353,10 @@ pub static SHARED: &[Route<Op>] = &[
     Route::write("key-create", "keys", no_path).help("Makes a key that is called by its own id."),
     Route::delete("key-material-delete", "keys/{name}/import_version", no_path)
         .help("Takes imported material of a key away. The same can be imported again."),
+    Route::write("key-replicate", "keys/{name}/replicate", no_path)
+        .help("Makes the counterpart of a key in another region."),
+    Route::write("key-primary", "keys/{name}/primary", no_path)
+        .help("Makes another key of a set the one that changes what all share."),
     Route::write("key-agree", "agree/{name}", no_path).help("Agrees on a secret with the owner of another key."),
     Route::write("key-encapsulate", "encapsulate/{name}", no_path).help("Makes a secret for the owner of a key."),
     Route::write("key-decapsulate", "decapsulate/{name}", no_path).help("Learns the secret that somebody made."),

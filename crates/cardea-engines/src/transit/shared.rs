@@ -2,17 +2,14 @@
 //! policies. It must never do more than the route that it names would.
 
 use crate::transit::Transit;
-use crate::transit::imported;
-use crate::transit::last_use;
-use crate::transit::manage;
-use crate::transit::model::{AliasRecord, KeyRecord};
+use crate::transit::model::KeyRecord;
 use crate::transit::ops::{self, Along};
 use crate::transit::routes::Op;
 use crate::transit::transfer;
 use crate::transit::uses::{OAEP, fresh};
+use crate::transit::{aliases, imported, last_use, manage, regions};
 use cardea_model::key::{HashAlgorithm, Key, KeyAnswer, KeyFamily, KeyFault, KeyOp, KeyRef, KeyUsage, KeyUsed, ToSign};
-use cardea_model::limit::LIST_ENTRIES_MAX;
-use cardea_model::{Action, CanonicalPath, Error, SecretBytes, TtlSeconds};
+use cardea_model::{Action, Error, SecretBytes};
 use cardea_sdk::Context;
 use cardea_sdk::engine::SharedOp;
 
@@ -54,8 +51,10 @@ pub fn bind(op: KeyOp) -> SharedOp<Op> {
         KeyOp::Decapsulate { .. } => ("key-decapsulate", format!("decapsulate/{name}")),
         KeyOp::Random { .. } => ("random", "random".to_owned()),
         KeyOp::SetAlias { alias, .. } => ("alias-set", format!("alias/{alias}")),
-        KeyOp::DeleteAlias { alias } => ("alias-delete", format!("alias/{alias}")),
+        KeyOp::DeleteAlias { alias, .. } => ("alias-delete", format!("alias/{alias}")),
         KeyOp::ListAliases { .. } => ("alias-list", "alias/".to_owned()),
+        KeyOp::Replicate { .. } => ("key-replicate", format!("keys/{name}/replicate")),
+        KeyOp::SetPrimary { .. } => ("key-primary", format!("keys/{name}/primary")),
     };
     SharedOp { op: Op::Shared(op), route, path }
 }
@@ -100,7 +99,7 @@ impl Transit {
         match op {
             KeyOp::Create { name, new } => manage::create(cx, name.as_deref(), new).await.map(answer),
             KeyOp::Describe { key } => Ok(answer((*ops::find(cx, key.text()).await?).clone())),
-            KeyOp::List { after, limit } => {
+            KeyOp::List { after, limit, region } => {
                 let limit = page(*limit);
                 let mut names = cx.state.names::<KeyRecord>("", after.as_deref(), limit + 1).await?;
                 let more = names.len() > limit;
@@ -109,7 +108,8 @@ impl Transit {
                 let mut keys = Vec::with_capacity(names.len());
                 for name in names {
                     if let Some(found) = cx.state.peek::<KeyRecord>(&name).await? {
-                        keys.extend(Some(&found.0).filter(|key| !ops::is_past(key, cx.now)).cloned());
+                        let shown = |key: &&Key| !ops::is_past(key, cx.now) && ops::is_in(key, region.as_deref());
+                        keys.extend(Some(&found.0).filter(shown).cloned());
                     }
                 }
                 Ok(KeyAnswer::Keys { keys, next })
@@ -119,11 +119,10 @@ impl Transit {
                 if *symmetric_only && ops::find(cx, key.text()).await?.0.algorithm.family() != KeyFamily::Aead {
                     return Err(KeyFault::Usage.error());
                 }
-                manage::rotate(cx, key.text()).await.map(answer)
+                manage::rotate_primary(cx, key.text()).await.map(answer)
             }
             KeyOp::ScheduleDeletion { key, window_s } => {
-                let at = cx.now.plus(TtlSeconds(*window_s));
-                manage::schedule_deletion(cx, key.text(), Some(at)).await.map(answer)
+                manage::schedule_deletion(cx, key.text(), Some(*window_s)).await.map(answer)
             }
             KeyOp::CancelDeletion { key } => manage::schedule_deletion(cx, key.text(), None).await.map(answer),
             KeyOp::Import { key, material, terms } => {
@@ -148,30 +147,15 @@ impl Transit {
                 1..=FRESH_BYTES_MAX => Ok(KeyAnswer::Random(fresh(cx, *bytes))),
                 _ => Err(Error::invalid("number of random bytes is out of bounds")),
             },
-            KeyOp::SetAlias { alias, key, moves } => {
-                CanonicalPath::parse(alias)?;
-                ops::find(cx, key.text()).await?;
-                // One that stands for a key that is gone is free.
-                let named = match cx.state.get::<AliasRecord>(alias).await? {
-                    Some(found) => ops::find(cx, &found.name).await.is_ok(),
-                    None => false,
-                };
-                match moves {
-                    true if !named => return Err(Error::not_found()),
-                    false if named || ops::find(cx, alias).await.is_ok() => return Err(KeyFault::Exists.error()),
-                    _ => {}
-                }
-                cx.state.put(alias, &AliasRecord { name: key.text().to_owned() })?;
-                Ok(KeyAnswer::Done)
+            KeyOp::Replicate { key, replica } => regions::replicate(cx, key.text(), replica).await.map(answer),
+            KeyOp::SetPrimary { key, region } => regions::set_primary(cx, key.text(), region).await.map(answer),
+            KeyOp::SetAlias { alias, key, moves, region } => {
+                aliases::set(cx, alias, key.text(), *moves, region.as_deref()).await
             }
-            KeyOp::DeleteAlias { alias } => {
-                if !cx.state.exists::<AliasRecord>(alias).await? {
-                    return Err(Error::not_found());
-                }
-                cx.state.delete::<AliasRecord>(alias);
-                Ok(KeyAnswer::Done)
+            KeyOp::DeleteAlias { alias, region } => aliases::delete(cx, alias, region.as_deref()).await,
+            KeyOp::ListAliases { after, limit, region } => {
+                aliases::list(cx, after.as_deref(), page(*limit), region.as_deref()).await
             }
-            KeyOp::ListAliases { after, limit } => aliases(cx, after.as_deref(), page(*limit)).await,
             op => {
                 let answer = self.use_shared(cx, op).await?;
                 // What did not verify was no use.
@@ -353,18 +337,4 @@ const VERSIONS_TRIED_MAX: usize = 16;
 fn valid_versions(key: &Key) -> Vec<u64> {
     let valid = key.versions.iter().rev().map(|version| version.number);
     valid.filter(|number| *number >= key.settings.min_decryption).take(VERSIONS_TRIED_MAX).collect()
-}
-
-async fn aliases(cx: &mut Context<'_>, after: Option<&str>, limit: usize) -> Result<KeyAnswer, Error> {
-    let mut names = cx.state.names::<AliasRecord>("", after, (limit + 1).min(LIST_ENTRIES_MAX)).await?;
-    let more = names.len() > limit;
-    names.truncate(limit);
-    let mut aliases = Vec::with_capacity(names.len());
-    for alias in names {
-        let Some(found) = cx.state.peek::<AliasRecord>(&alias).await? else { continue };
-        let key = cx.state.peek::<KeyRecord>(&found.name).await?.filter(|key| !ops::is_past(&key.0, cx.now));
-        let id = key.map(|key| key.0.id.clone()).unwrap_or_default();
-        aliases.push((alias, id, found.name.clone()));
-    }
-    Ok(KeyAnswer::Aliases { aliases, more })
 }

@@ -4,6 +4,7 @@
 mod harness;
 mod imported;
 mod last_use;
+mod regions;
 mod shared;
 mod transcripts;
 mod transfers;

@@ -4,6 +4,7 @@
 use crate::transit::manage;
 use crate::transit::model::{ImportRecord, KeyName, KeyRecord, Material, Purge, StoredMaterial, WRAPPING_NAME};
 use crate::transit::ops;
+use crate::transit::regions;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_crypto::keys::{self, KeyMaterial};
@@ -92,6 +93,7 @@ pub async fn import_version(
     brought: &Brought,
 ) -> Result<KeyRecord, Error> {
     let mut key = manage::changing(cx, name).await?;
+    regions::leads(&key)?;
     let waiting = key.latest == 0;
     if key.origin != KeyOrigin::Imported && !waiting {
         return Err(Error::invalid("the import_version endpoint can only be used with an imported key"));
@@ -116,7 +118,7 @@ pub async fn import_version(
             cx.state.put(&Material::name(&key.id, number), &Material { key: material, mac })?;
         }
     }
-    manage::store(cx, key)
+    manage::store(cx, key).await
 }
 
 /// Seconds that a wrapping key for one key's material is good for; AWS's day.
@@ -134,6 +136,7 @@ pub async fn import_parameters(
 ) -> Result<(Key, Vec<u8>, Vec<u8>, Timestamp), Error> {
     let record = ops::find(cx, name).await?;
     let key = record.0.clone();
+    regions::leads(&key)?;
     if key.origin != KeyOrigin::Imported && key.state != KeyState::PendingImport {
         return Err(KeyFault::Usage.error());
     }
@@ -385,6 +388,11 @@ pub async fn restore(cx: &mut Context<'_>, name: Option<&str>, backup: &SecretTe
         key.name = name.to_owned();
     }
     check_key_name(&key.name)?;
+    // It comes back alone, and without what waited.
+    key.pending = None;
+    if key.regions.take().is_some() {
+        key.id = manage::new_id(cx);
+    }
     if uuid::Uuid::parse_str(&key.id).map(|id| id.to_string()).ok().as_ref() != Some(&key.id) {
         return Err(broken());
     }

@@ -40,11 +40,14 @@ impl Transit {
         }
         if !batch.listed {
             let made = results.into_iter().flatten().next();
-            last_use::note(cx, name, using.kind()).await?;
-            return Done::object(&made.ok_or_else(|| Error::internal("a use has no result"))?);
+            let made = made.ok_or_else(|| Error::internal("a use has no result"))?;
+            if made.is_use() {
+                last_use::note(cx, name, using.kind()).await?;
+            }
+            return Done::object(&made);
         }
         let failed = results.iter().filter(|result| result.is_err()).count();
-        if failed < results.len() {
+        if results.iter().flatten().any(Made::is_use) {
             last_use::note(cx, name, using.kind()).await?;
         }
         // A batch of ciphertexts in which something failed has a status that says so; one of signatures has not.

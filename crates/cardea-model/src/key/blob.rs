@@ -2,12 +2,15 @@
 
 use crate::error::Error;
 
-/// First byte of a [`SealedBlob`].
+/// First byte of a [`SealedBlob`]: of a key that has its id for itself, and of one of a set.
 const BLOB_FORM: u8 = 1;
+const SET_BLOB_FORM: u8 = 2;
+/// Front of the id of a set.
+const SET: &str = "mrk-";
 /// Form, key id, version.
 const BLOB_HEADER_BYTES: usize = 1 + 16 + 4;
 
-/// A ciphertext that says which key and version sealed it: `[form 1][key id 16][version u32 BE][sealed]`. It is not
+/// A ciphertext that says which key and version sealed it: `[form 1 or 2][key id 16][version u32 BE][sealed]`. It is not
 /// authenticated by itself: whoever changes the header asks for another key, which will not open it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SealedBlob {
@@ -18,11 +21,15 @@ pub struct SealedBlob {
 
 impl SealedBlob {
     /// # Errors
-    /// A key id that is not a UUID.
+    /// A key id of another form.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        let id = id_bytes(&self.key_id).ok_or_else(|| Error::internal("the id of a key is not a UUID"))?;
+        let (form, id) = match self.key_id.strip_prefix(SET) {
+            Some(digits) => (SET_BLOB_FORM, digits_bytes(digits)),
+            None => (BLOB_FORM, id_bytes(&self.key_id)),
+        };
+        let id = id.ok_or_else(|| Error::internal("the id of a key has no form that blobs know"))?;
         let mut out = Vec::with_capacity(BLOB_HEADER_BYTES + self.sealed.len());
-        out.push(BLOB_FORM);
+        out.push(form);
         out.extend_from_slice(&id);
         out.extend_from_slice(&self.version.to_be_bytes());
         out.extend_from_slice(&self.sealed);
@@ -36,10 +43,15 @@ impl SealedBlob {
         let (id, rest) = rest.split_first_chunk::<16>()?;
         let (version, sealed) = rest.split_first_chunk::<4>()?;
         let version = u32::from_be_bytes(*version);
-        if form != BLOB_FORM || version == 0 || sealed.is_empty() {
+        let key_id = match form {
+            BLOB_FORM => id_text(id),
+            SET_BLOB_FORM => format!("{SET}{}", id_text(id).replace('-', "")),
+            _ => return None,
+        };
+        if version == 0 || sealed.is_empty() {
             return None;
         }
-        Some(Self { key_id: id_text(id), version, sealed: sealed.to_vec() })
+        Some(Self { key_id, version, sealed: sealed.to_vec() })
     }
 }
 
@@ -51,7 +63,14 @@ fn id_bytes(text: &str) -> Option<[u8; 16]> {
     if !text.is_ascii() || !groups.iter().map(|group| group.len()).eq(UUID_GROUPS) {
         return None;
     }
-    let digits: Vec<u8> = groups.concat().bytes().collect();
+    digits_bytes(&groups.concat())
+}
+
+fn digits_bytes(digits: &str) -> Option<[u8; 16]> {
+    if digits.len() != 32 {
+        return None;
+    }
+    let digits: Vec<u8> = digits.bytes().collect();
     let mut out = [0; 16];
     for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
         let value = |digit: u8| char::from(digit).to_digit(16).filter(|_| !digit.is_ascii_uppercase());

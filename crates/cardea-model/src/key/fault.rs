@@ -37,10 +37,14 @@ pub enum KeyFault {
     TooManyTags,
     /// Material is brought again that is not what was there before.
     OtherMaterial,
+    /// The primary key of its set alone may do this.
+    Replica,
+    /// Others of its set are left.
+    HasReplicas,
 }
 
 impl KeyFault {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 23] = [
         Self::Ciphertext,
         Self::Malformed,
         Self::Disabled,
@@ -62,6 +66,8 @@ impl KeyFault {
         Self::NotPendingDeletion,
         Self::TooManyTags,
         Self::OtherMaterial,
+        Self::Replica,
+        Self::HasReplicas,
     ];
 
     /// Words for the client.
@@ -89,6 +95,8 @@ impl KeyFault {
             Self::NotPendingDeletion => "key is not pending deletion",
             Self::TooManyTags => "key has too many tags",
             Self::OtherMaterial => "key material is not what was imported before",
+            Self::Replica => "key is a replica: its primary key changes what they share",
+            Self::HasReplicas => "key has replicas: they are to be deleted first",
         }
     }
 

@@ -1,6 +1,8 @@
 //! What keys can be asked and what they answer, whatever the dialect. It must never name a wire.
 
-use super::{HashAlgorithm, Key, KeyAlgorithm, KeyChange, KeyLastUse, KeyRef, KeyUse, NewKey, SigningScheme};
+use super::{
+    HashAlgorithm, Key, KeyAlgorithm, KeyChange, KeyLastUse, KeyRef, KeyUse, NewKey, NewReplica, SigningScheme,
+};
 use crate::secret_bytes::SecretBytes;
 use crate::time::Timestamp;
 
@@ -15,9 +17,11 @@ pub enum KeyOp {
     Describe {
         key: KeyRef,
     },
+    /// With a region, keys of others are left out.
     List {
         after: Option<String>,
         limit: usize,
+        region: Option<String>,
     },
     Change {
         key: KeyRef,
@@ -149,13 +153,26 @@ pub enum KeyOp {
         alias: String,
         key: KeyRef,
         moves: bool,
+        region: Option<String>,
     },
     DeleteAlias {
         alias: String,
+        region: Option<String>,
     },
     ListAliases {
         after: Option<String>,
         limit: usize,
+        region: Option<String>,
+    },
+    /// Makes the counterpart of a set's primary key in another region. The answer is about that.
+    Replicate {
+        key: KeyRef,
+        replica: Box<NewReplica>,
+    },
+    /// Makes the key of this region the primary one of its set.
+    SetPrimary {
+        key: KeyRef,
+        region: String,
     },
 }
 
@@ -191,6 +208,8 @@ impl KeyOp {
             | Self::Agree { key, .. }
             | Self::Encapsulate { key }
             | Self::Decapsulate { key, .. }
+            | Self::Replicate { key, .. }
+            | Self::SetPrimary { key, .. }
             | Self::SetAlias { key, .. } => Some(key),
         }
     }
@@ -225,6 +244,8 @@ impl KeyOp {
             | Self::Agree { key, .. }
             | Self::Encapsulate { key }
             | Self::Decapsulate { key, .. }
+            | Self::Replicate { key, .. }
+            | Self::SetPrimary { key, .. }
             | Self::SetAlias { key, .. } => Some(key),
         }
     }
@@ -378,9 +399,19 @@ pub enum KeyAnswer {
         ciphertext: Option<Vec<u8>>,
     },
     Random(SecretBytes),
-    /// Alias, key's id, and key's name.
     Aliases {
-        aliases: Vec<(String, String, String)>,
+        aliases: Vec<KeyAlias>,
         more: bool,
     },
+}
+
+/// A second name in a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyAlias {
+    /// What the list goes on after.
+    pub place: String,
+    pub alias: String,
+    /// Empty for one that stands for no key, or for none of the region that was asked.
+    pub key_id: String,
+    pub key_name: String,
 }

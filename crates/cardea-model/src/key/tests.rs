@@ -6,22 +6,32 @@ const ID: &str = "0f1e2d3c-4b5a-4697-8877-665544332211";
 
 #[test]
 fn blobs_come_back() {
-    let blob = SealedBlob { key_id: ID.to_owned(), version: 7, sealed: vec![1, 2, 3] };
-    let bytes = blob.encode().unwrap();
-    assert_eq!(SealedBlob::decode(&bytes), Some(blob));
+    for (id, form) in [(ID, 1), ("mrk-0f1e2d3c4b5a46978877665544332211", 2)] {
+        let blob = SealedBlob { key_id: id.to_owned(), version: 7, sealed: vec![1, 2, 3] };
+        let bytes = blob.encode().unwrap();
+        assert_eq!(bytes[0], form);
+        assert_eq!(SealedBlob::decode(&bytes), Some(blob));
+    }
 }
 
 #[test]
 fn what_is_no_blob_is_none() {
     let good = SealedBlob { key_id: ID.to_owned(), version: 1, sealed: vec![1] }.encode().unwrap();
     let mut other_form = good.clone();
-    other_form[0] = 2;
+    other_form[0] = 3;
     let mut no_version = good.clone();
     no_version[17..21].fill(0);
     for bytes in [&good[..good.len() - 1], &good[..20], &[], &other_form, &no_version] {
         assert_eq!(SealedBlob::decode(bytes), None);
     }
-    for id in ["", "0f1e2d3c", "0F1e2d3c-4b5a-4697-8877-665544332211", "0f1e2d3c-4b5a-4697-88776-65544332211"] {
+    for id in [
+        "",
+        "0f1e2d3c",
+        "0F1e2d3c-4b5a-4697-8877-665544332211",
+        "0f1e2d3c-4b5a-4697-88776-65544332211",
+        "mrk-0F",
+        "mrk-",
+    ] {
         let blob = SealedBlob { key_id: id.to_owned(), version: 1, sealed: vec![1] };
         assert!(blob.encode().is_err(), "{id}");
     }

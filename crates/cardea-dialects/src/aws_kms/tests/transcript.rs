@@ -1,11 +1,12 @@
 //! Runs `transcripts/*.txt`: what real clients sent, what it is lowered to, and how answers look to them. Lines by their first
-//! character: `#` a remark · `>` operation and body · `=` the operation of the core · `~` what the core answers (see
+//! character: `#` a remark · `!` regions that the owner named · `>` operation and body · `=` the operation of the core · `~` what the core answers (see
 //! [`answer`]) · `<` status and body. An empty line ends an exchange; one without `=` is refused by `lower`.
 //! `UPDATE_GOLDEN=1` writes `=` and `<` anew: read what has changed.
 
 use super::{AwsKms, ID, answered, used, wire};
 use cardea_model::key::{
-    Key, KeyAlgorithm, KeyAnswer, KeyFault, KeyLastUse, KeyOrigin, KeySettings, KeyState, KeyUsage, KeyUse, KeyVersion,
+    Key, KeyAlgorithm, KeyAlias, KeyAnswer, KeyFault, KeyLastUse, KeyOrigin, KeyRegions, KeySettings, KeyState,
+    KeyUsage, KeyUse, KeyUsed, KeyVersion,
 };
 use cardea_model::{Answer, Error, Refusal, SecretBytes, Target, Timestamp};
 use cardea_sdk::dialect::{Dialect, DialectConfig, RenderContext};
@@ -34,10 +35,14 @@ fn transcripts_hold() {
 
 /// The exchange as it is.
 fn run(block: &str) -> String {
-    let mut out: Vec<String> = block.lines().filter(|line| line.starts_with(['#', '>'])).map(str::to_owned).collect();
+    let mut out: Vec<String> =
+        block.lines().filter(|line| line.starts_with(['#', '!', '>'])).map(str::to_owned).collect();
     let line = |mark: char| block.lines().find_map(|line| line.strip_prefix(mark)).map(str::trim);
     let (operation, body) = line('>').unwrap().split_once(' ').unwrap();
-    let config = DialectConfig::default();
+    let mut config = DialectConfig::default();
+    if let Some(regions) = line('!') {
+        config.bindings.insert("regions".to_owned(), regions.to_owned());
+    }
     let (context, answer) = match AwsKms.lower(&config, wire(operation, body)) {
         Ok(lowered) => {
             let Target::Key { op, .. } = &lowered.request.target else { panic!("{block}") };
@@ -78,11 +83,28 @@ fn key(algorithm: KeyAlgorithm, usage: KeyUsage, state: KeyState) -> Key {
         oldest: 1,
         versions: vec![version(1), version(2)],
         pending: None,
+        regions: None,
         uses_kept_from: None,
         description: "d".to_owned(),
         tags: BTreeMap::from([("a", "1"), ("b", "2")].map(|(key, value)| (key.to_owned(), value.to_owned()))),
         attributes: BTreeMap::new(),
     }
+}
+
+const SET_ID: &str = "mrk-0f1e2d3c4b5a46978877665544332211";
+
+/// One key of a set that is in two regions, at home in the first.
+fn of_set(region: &str, state: KeyState) -> Box<Key> {
+    let member = |region: &str| (region.to_owned(), SET_ID.to_owned());
+    Box::new(Key {
+        id: SET_ID.to_owned(),
+        regions: Some(KeyRegions {
+            region: region.to_owned(),
+            primary: "us-east-1".to_owned(),
+            members: BTreeMap::from([member("us-east-1"), member("eu-west-1")]),
+        }),
+        ..key(KeyAlgorithm::Aes256Gcm, KeyUsage::Encrypt, state)
+    })
 }
 
 /// A key of imported material: the first stays, the second ends, the third waits for a rotation.
@@ -112,7 +134,12 @@ fn answer(said: &str) -> Result<Answer, Refusal> {
         "signing key" => KeyAnswer::Key(signer()),
         "keys and more" => KeyAnswer::Keys { keys: vec![*symmetric(KeyState::Enabled)], next: Some("app".to_owned()) },
         "aliases" => {
-            let row = |alias: &str, id: &str| (alias.to_owned(), id.to_owned(), "app".to_owned());
+            let row = |alias: &str, id: &str| KeyAlias {
+                place: alias.to_owned(),
+                alias: alias.to_owned(),
+                key_id: id.to_owned(),
+                key_name: "app".to_owned(),
+            };
             KeyAnswer::Aliases { aliases: vec![row("a/b", ID), row("gone", ""), row("no alias", ID)], more: false }
         }
         "encrypted" => KeyAnswer::Encrypted { used: aes(), sealed: vec![7; 28] },
@@ -136,6 +163,14 @@ fn answer(said: &str) -> Result<Answer, Refusal> {
             versions: imported().versions.into_iter().map(|version| KeyVersion { absent: true, ..version }).collect(),
             ..*imported()
         })),
+        "primary key" => KeyAnswer::Key(of_set("us-east-1", KeyState::Enabled)),
+        "replica key" => KeyAnswer::Key(of_set("eu-west-1", KeyState::Enabled)),
+        "primary key that waits" => {
+            KeyAnswer::Key(of_set("us-east-1", KeyState::PendingReplicaDeletion { window_s: 7 * 86_400 }))
+        }
+        "encrypted by a set" => {
+            KeyAnswer::Encrypted { used: KeyUsed { key_id: SET_ID.to_owned(), ..aes() }, sealed: vec![7; 28] }
+        }
         "never used" => KeyAnswer::LastUse { key: symmetric(KeyState::Enabled), last: None },
         "used" => {
             let key = Key { uses_kept_from: Some(Timestamp(1_700_000_000_000)), ..*symmetric(KeyState::Enabled) };
@@ -152,6 +187,8 @@ fn answer(said: &str) -> Result<Answer, Refusal> {
                 "usage" => KeyFault::Usage,
                 "exists" => KeyFault::Exists,
                 "imported" => KeyFault::Imported,
+                "replica" => KeyFault::Replica,
+                "pending deletion" => KeyFault::PendingDeletion,
                 "other material" => KeyFault::OtherMaterial,
                 other => panic!("{other}"),
             };

@@ -20,6 +20,7 @@ pub fn new(algorithm: KeyAlgorithm) -> Box<NewKey> {
         tags: BTreeMap::new(),
         attributes: BTreeMap::new(),
         without_material: false,
+        region: None,
     })
 }
 
@@ -65,12 +66,16 @@ async fn policies_know_each_operation_by_its_routes_path() {
         (sign, "sign", "sign/k"),
         (KeyOp::Rotate { key: named("k"), symmetric_only: false }, "keys-rotate", "keys/k/rotate"),
         (KeyOp::Random { bytes: 4 }, "random", "random"),
-        (KeyOp::List { after: None, limit: 0 }, "keys-list", "keys/"),
-        (KeyOp::SetAlias { alias: "a/b".to_owned(), key: named("k"), moves: false }, "alias-set", "alias/a/b"),
+        (KeyOp::List { after: None, limit: 0, region: None }, "keys-list", "keys/"),
+        (
+            KeyOp::SetAlias { alias: "a/b".to_owned(), key: named("k"), moves: false, region: None },
+            "alias-set",
+            "alias/a/b",
+        ),
         (encrypt(KeyRef::Alias("a/b".to_owned())), "encrypt", "encrypt/k"),
         (encrypt(KeyRef::Alias("k".to_owned())), "encrypt", "encrypt/k"),
-        (KeyOp::ListAliases { after: None, limit: 0 }, "alias-list", "alias/"),
-        (KeyOp::DeleteAlias { alias: "a/b".to_owned() }, "alias-delete", "alias/a/b"),
+        (KeyOp::ListAliases { after: None, limit: 0, region: None }, "alias-list", "alias/"),
+        (KeyOp::DeleteAlias { alias: "a/b".to_owned(), region: None }, "alias-delete", "alias/a/b"),
         (KeyOp::Change { key: named("k"), change: Box::default() }, "keys-config", "keys/k/config"),
         (KeyOp::Create { name: Some("x".to_owned()), new: new(KeyAlgorithm::EcP256) }, "keys-create", "keys/x"),
         (KeyOp::Create { name: None, new: new(KeyAlgorithm::EcP256) }, "key-create", "keys"),
@@ -371,7 +376,12 @@ async fn aliases_are_made_once_and_moved_on_purpose() {
     for name in ["a", "b"] {
         bench.ok(&format!("keys/{name}"), json!({})).await;
     }
-    let set = |alias: &str, key: &str, moves| KeyOp::SetAlias { alias: alias.to_owned(), key: named(key), moves };
+    let set = |alias: &str, key: &str, moves| KeyOp::SetAlias {
+        alias: alias.to_owned(),
+        key: named(key),
+        moves,
+        region: None,
+    };
     assert_eq!(bench.shared(set("x", "a", true)).await.err().unwrap().cause, cardea_model::Cause::NotFound);
     bench.shared(set("x", "a", false)).await.unwrap();
     for taken in ["x", "b"] {
