@@ -68,8 +68,8 @@ class Server:
         return server
 
     @classmethod
-    def uninitialized(cls):
-        """A server on the embedded store that nobody has initialized yet."""
+    def uninitialized(cls, more=""):
+        """A server on the embedded store that nobody has initialized yet, with more lines in its configuration."""
         port = free_port()
         server = cls(f"http://127.0.0.1:{port}")
         server.directory = Path(tempfile.mkdtemp(prefix="conformance-"))
@@ -78,7 +78,7 @@ class Server:
             f'storage "embedded" {{ path = "{server.directory}/data" }}\n'
             f'listener "tcp" {{\n  address = "127.0.0.1:{port}"\n  tls_disable = true\n}}\n'
             f'api_addr = "{server.address}"\n'
-            "disable_mlock = true\n"
+            "disable_mlock = true\n" + more
         )
         server.arguments = [f"-config={config}"]
         server._spawn(server.arguments)

@@ -3,7 +3,7 @@
 use crate::path::CanonicalPath;
 use crate::payload::Payload;
 use crate::rotation::RotationStrategy;
-use crate::secret::{Secret, SecretCursor, SecretValue};
+use crate::secret::{Secret, SecretCursor, SecretReplica, SecretValue};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -90,6 +90,8 @@ pub struct SecretRef {
     /// If given, only the secret with this [`crate::secret::Secret::short_id`] is meant: not an earlier or later one of that
     /// name.
     pub short_id: Option<String>,
+    /// The region that asks, where the owner gave secrets regions.
+    pub region: Option<String>,
 }
 
 /// What is done to one secret.
@@ -122,6 +124,11 @@ pub enum SecretAct {
         set: BTreeMap<String, String>,
         remove: Vec<String>,
     },
+    /// Makes it readable in these regions, too.
+    Replicate(BTreeMap<String, SecretReplica>),
+    RemoveReplicas(Vec<String>),
+    /// Makes a replica a secret of its own.
+    Detach,
 }
 
 /// A secret to be, with or without a first version.
@@ -133,6 +140,8 @@ pub struct NewSecret {
     pub description: String,
     pub key_id: Option<String>,
     pub tags: BTreeMap<String, String>,
+    /// Regions that it is replicated to from the first moment on.
+    pub replicas: BTreeMap<String, SecretReplica>,
 }
 
 /// When a secret rotates.
@@ -192,6 +201,8 @@ pub struct SecretQuery {
     pub after: SecretCursor,
     /// Most secrets on one page.
     pub limit: usize,
+    /// The region that asks, where the owner gave secrets regions: those of others are left out.
+    pub region: Option<String>,
 }
 
 /// In which order secrets are listed.
@@ -208,6 +219,8 @@ pub enum SecretOrder {
 pub struct SecretFilter {
     pub field: FilterField,
     pub any_of: Vec<FilterText>,
+    /// The region that secrets without one are at home in, to whoever asks.
+    pub home: String,
 }
 
 /// A text that is looked for, or that must not be there.
@@ -230,6 +243,8 @@ pub enum FilterField {
     TagValue,
     /// Words, each anywhere in name, description or tags, whatever the case.
     All,
+    /// How the region begins in which it is at home.
+    PrimaryRegion,
     /// What no secret here has.
     Nothing,
 }
@@ -238,12 +253,12 @@ impl SecretFilter {
     /// Whether a secret, known by `name` in the dialect that asks, meets the condition.
     #[must_use]
     pub fn holds(&self, secret: &Secret, name: &str) -> bool {
-        self.any_of.iter().any(|wanted| self.field.has(secret, name, &wanted.text) != wanted.negated)
+        self.any_of.iter().any(|wanted| self.field.has(secret, name, &self.home, &wanted.text) != wanted.negated)
     }
 }
 
 impl FilterField {
-    fn has(self, secret: &Secret, name: &str, text: &str) -> bool {
+    fn has(self, secret: &Secret, name: &str, home: &str, text: &str) -> bool {
         match self {
             Self::Name => name.starts_with(text),
             Self::Description => secret.description.to_lowercase().starts_with(&text.to_lowercase()),
@@ -255,6 +270,9 @@ impl FilterField {
                     [name, secret.description.as_str()].into_iter().chain(tags).map(str::to_lowercase).collect();
                 let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
                 words.map(str::to_lowercase).all(|word| texts.iter().any(|text| text.contains(&word)))
+            }
+            Self::PrimaryRegion => {
+                secret.regions.as_ref().map_or(home, |regions| regions.primary.as_str()).starts_with(text)
             }
             Self::Nothing => false,
         }

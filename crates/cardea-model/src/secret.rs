@@ -2,6 +2,10 @@
 //! payload is one immutable record of its own, keyed by the secret's id and the version's number.
 //! Nothing here may hold a payload beside the answer that carries one out.
 
+mod regions; // secrets that are in some regions
+
+pub use regions::{SECRET_REPLICAS_MAX, SecretPlace, SecretRegions, SecretReplica};
+
 use crate::error::{Cause, Error};
 use crate::path::CanonicalPath;
 use crate::payload::Payload;
@@ -53,6 +57,9 @@ pub struct Secret {
     pub staged: bool,
     #[serde(default)]
     pub settings: SecretSettings,
+    /// Where it is; `None` for a secret that is in every region.
+    #[serde(default)]
+    pub regions: Option<SecretRegions>,
     /// Stage labels, each pointing at a version (`AWSCURRENT`, `AWSPREVIOUS`, aliases).
     #[serde(default)]
     pub stages: BTreeMap<String, u64>,
@@ -312,6 +319,19 @@ pub enum SecretFault {
     TooManyToSort,
     /// No character is left to make a password of, or too few places for each kind.
     PasswordImpossible,
+    /// It is changed where it was made, and not where it is replicated to.
+    Replica,
+    /// Its replicas are to go first.
+    HasReplicas,
+    /// A secret is not replicated to where it is at home.
+    OwnRegion,
+    /// It is not replicated to there.
+    NotReplicated,
+    /// A replica cannot become a secret of its own.
+    StaysReplica,
+    /// The dialect has no regions to replicate to.
+    NoRegions,
+    TooManyReplicas,
 }
 
 impl SecretFault {
@@ -327,6 +347,13 @@ impl SecretFault {
         Self::TooManyTags,
         Self::TooManyToSort,
         Self::PasswordImpossible,
+        Self::Replica,
+        Self::HasReplicas,
+        Self::OwnRegion,
+        Self::NotReplicated,
+        Self::StaysReplica,
+        Self::NoRegions,
+        Self::TooManyReplicas,
     ];
 
     #[must_use]
@@ -334,12 +361,18 @@ impl SecretFault {
         match self {
             Self::Exists | Self::TokenTaken => Cause::Conflict,
             Self::NoVersion => Cause::NotFound,
-            Self::TooManyStages | Self::TooManyTags | Self::TooManyToSort => Cause::TooLarge,
+            Self::TooManyStages | Self::TooManyTags | Self::TooManyToSort | Self::TooManyReplicas => Cause::TooLarge,
             Self::MarkedForDeletion
             | Self::StageNotOnVersion
             | Self::StageElsewhere
             | Self::CurrentStays
-            | Self::PasswordImpossible => Cause::Invalid,
+            | Self::PasswordImpossible
+            | Self::Replica
+            | Self::HasReplicas
+            | Self::OwnRegion
+            | Self::NotReplicated
+            | Self::StaysReplica
+            | Self::NoRegions => Cause::Invalid,
         }
     }
 
@@ -358,6 +391,13 @@ impl SecretFault {
             Self::TooManyTags => "the secret has too many tags",
             Self::TooManyToSort => "there are too many secrets for this order: list them by name",
             Self::PasswordImpossible => "no password can be made of what is left",
+            Self::Replica => "a replica is changed in the region of its primary secret",
+            Self::HasReplicas => "the secret is replicated to other regions: it must be removed from there first",
+            Self::OwnRegion => "a secret is not replicated to its own region",
+            Self::NotReplicated => "the secret is not replicated to this region",
+            Self::StaysReplica => "a replica cannot become a secret of its own: its name is that of the primary secret",
+            Self::NoRegions => "there are no regions to replicate to",
+            Self::TooManyReplicas => "the secret has too many replicas",
         }
     }
 

@@ -18,6 +18,7 @@ pub struct Builder {
     pub(crate) witnessed: bool,
     pub(crate) engines: Vec<Arc<dyn AnyEngine>>,
     pub(crate) logged_headers: Vec<String>,
+    pub(crate) regions: &'static str,
     pub(crate) disk: Option<Arc<dyn Store>>,
     pub(crate) clock: TestClock,
     pub(crate) documents: Documents,
@@ -35,6 +36,7 @@ impl Default for Builder {
             witnessed: false,
             engines: Vec::new(),
             logged_headers: Vec::new(),
+            regions: "",
             disk: None,
             clock: TestClock::default(),
             documents: Documents::default(),
@@ -80,6 +82,13 @@ impl Builder {
     #[must_use]
     pub fn engine(mut self, engine: Arc<dyn AnyEngine>) -> Self {
         self.engines.push(engine);
+        self
+    }
+
+    /// Regions of the dialects that have some, with commas between them; secrets are bound to theirs.
+    #[must_use]
+    pub fn regions(mut self, regions: &'static str) -> Self {
+        self.regions = regions;
         self
     }
 

@@ -40,6 +40,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
+/// What dialects of AWS's clients read regions from.
+const REGION_BINDINGS: [&str; 2] = ["regions", "replica_regions"];
 /// Most rounds of background work before `settle` gives up: a chain of a few hundred steps is the longest of any test.
 const ROUNDS_MAX: usize = 2_000;
 /// How long after a rotation its rewrap begins, by the store's clock.
@@ -408,6 +410,9 @@ impl TestServer {
             DialectConfig { logged_headers: self.builder.logged_headers.clone(), ..DialectConfig::default() };
         config.bindings.insert(MOUNT_BINDING.to_owned(), "secret/".to_owned());
         config.bindings.insert(KEYS_BINDING.to_owned(), "transit/".to_owned());
+        for binding in REGION_BINDINGS.iter().filter(|_| !self.builder.regions.is_empty()) {
+            config.bindings.insert((*binding).to_owned(), self.builder.regions.to_owned());
+        }
         assert!(dialect.claims(&wire), "the dialect does not claim {}", wire.path);
         let (context, result) = match dialect.lower(&config, wire) {
             Ok(lowered) => (lowered.context, self.node.answer(lowered.request).await),

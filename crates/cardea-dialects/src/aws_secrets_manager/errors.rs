@@ -104,6 +104,25 @@ fn of_fault(operation: &str, wanted: &str, fault: SecretFault) -> Told {
             INVALID_PARAMETER,
             "You can't remove the staging label AWSCURRENT from a version without moving it to another.",
         ),
+        SecretFault::Replica => (
+            INVALID_PARAMETER,
+            "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
+        ),
+        SecretFault::HasReplicas => (INVALID_PARAMETER, "You can't delete a secret that still has replica regions."),
+        SecretFault::OwnRegion => (INVALID_PARAMETER, "You can't replicate a secret to its own region."),
+        SecretFault::NotReplicated if operation == "StopReplicationToReplica" => {
+            (INVALID_REQUEST, "The secret is not a replica in this region.")
+        }
+        SecretFault::NotReplicated => {
+            (INVALID_PARAMETER, "The secret is not replicated to a region that is to be removed.")
+        }
+        SecretFault::StaysReplica => (
+            INVALID_REQUEST,
+            "A replica can't become a standalone secret here: its name is the primary secret's in all regions. Create one of \
+             another name.",
+        ),
+        SecretFault::NoRegions => (INVALID_PARAMETER, "This server replicates secrets to no regions."),
+        SecretFault::TooManyReplicas => (LIMIT, "The number of replica regions exceeds the limit."),
         SecretFault::TooManyStages => (LIMIT, "The number of staging labels exceeds the limit."),
         SecretFault::TooManyTags => (INVALID_PARAMETER, "The number of tags exceeds the limit."),
         SecretFault::TooManyToSort => {

@@ -84,7 +84,7 @@ pub(super) struct Create {
     #[serde(default)]
     pub tags: Option<Vec<Tag>>,
     #[serde(default)]
-    pub add_replica_regions: Option<Vec<serde::de::IgnoredAny>>,
+    pub add_replica_regions: Option<Vec<Replica>>,
     pub r#type: Option<String>,
     #[serde(rename = "CrossAccountPrimaryARN")]
     pub cross_account_primary: Option<String>,
@@ -99,6 +99,73 @@ impl Create {
         checks.length("description", chars(self.description.as_ref()), 0, DESCRIPTION_CHARS_MAX);
         checks.length("kmsKeyId", chars(self.kms_key_id.as_ref()), 0, ID_CHARS_MAX);
         check_tags(&mut checks, self.tags.as_deref().unwrap_or_default());
+        check_replicas(&mut checks, self.add_replica_regions.as_ref());
+        checks.finish()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Replica {
+    pub region: Option<String>,
+    pub kms_key_id: Option<String>,
+}
+
+const REGION_CHARS_MAX: usize = 128;
+
+fn check_region(checks: &mut Checks, member: &str, region: Option<&String>) {
+    checks.length(member, chars(region), 1, REGION_CHARS_MAX);
+    let is_region = |text: &String| {
+        let Some((words, number)) = text.rsplit_once('-') else { return false };
+        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+        words.split('-').all(is_word) && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+    };
+    checks.pattern(member, region.is_none_or(is_region), r"^([a-z]+-)+\d+$");
+}
+
+fn check_replicas(checks: &mut Checks, replicas: Option<&Vec<Replica>>) {
+    checks.length("addReplicaRegions", replicas.map(Vec::len), 1, usize::MAX);
+    for (at, replica) in replicas.into_iter().flatten().enumerate() {
+        let place = format!("addReplicaRegions.{}.member", at + 1);
+        check_region(checks, &format!("{place}.region"), replica.region.as_ref());
+        checks.length(&format!("{place}.kmsKeyId"), chars(replica.kms_key_id.as_ref()), 0, ID_CHARS_MAX);
+    }
+}
+
+/// There is nothing to be overwritten: a name is one secret's in all regions.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Replicate {
+    pub secret_id: Option<String>,
+    pub add_replica_regions: Option<Vec<Replica>>,
+}
+
+impl Replicate {
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let mut checks = Checks::default();
+        check_id(&mut checks, self.secret_id.as_ref());
+        checks.present("addReplicaRegions", self.add_replica_regions.is_some());
+        check_replicas(&mut checks, self.add_replica_regions.as_ref());
+        checks.finish()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct RemoveRegions {
+    pub secret_id: Option<String>,
+    pub remove_replica_regions: Option<Vec<String>>,
+}
+
+impl RemoveRegions {
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let mut checks = Checks::default();
+        check_id(&mut checks, self.secret_id.as_ref());
+        checks.present("removeReplicaRegions", self.remove_replica_regions.is_some());
+        checks.length("removeReplicaRegions", self.remove_replica_regions.as_ref().map(Vec::len), 1, usize::MAX);
+        for (at, region) in self.remove_replica_regions.iter().flatten().enumerate() {
+            check_region(&mut checks, &format!("removeReplicaRegions.{}.member", at + 1), Some(region));
+        }
         checks.finish()
     }
 }

@@ -1,6 +1,8 @@
 //! From a wire request to an operation on secrets. It must never answer anything itself: what names nothing is asked for in
 //! vain, so that the refusal is decided and recorded where all others are.
 
+mod replication; // regions that secrets are in
+
 use super::inputs::{self, Filter, Value};
 use super::names;
 use super::paging;
@@ -83,6 +85,9 @@ impl Asked<'_> {
             "CancelRotateSecret" => ("CancelRotateSecret", self.only_id(SecretAct::CancelRotation)?),
             "TagResource" => ("TagResource", self.tag()?),
             "UntagResource" => ("UntagResource", self.untag()?),
+            "ReplicateSecretToRegions" => ("ReplicateSecretToRegions", self.replicate()?),
+            "RemoveRegionsFromReplication" => ("RemoveRegionsFromReplication", self.remove_regions()?),
+            "StopReplicationToReplica" => ("StopReplicationToReplica", self.only_id(SecretAct::Detach)?),
             "GetRandomPassword" => ("GetRandomPassword", self.password()?),
             // None can be written, so that there is none to read or to remove; tools ask nevertheless.
             "GetResourcePolicy" => ("GetResourcePolicy", self.policy()?),
@@ -93,7 +98,13 @@ impl Asked<'_> {
     }
 
     fn secret(&self, id: Option<&String>) -> Result<SecretRef, Fault> {
-        names::of_id(self.config, &self.region, id.map(String::as_str).unwrap_or_default())
+        let found = names::of_id(self.config, &self.region, id.map(String::as_str).unwrap_or_default())?;
+        Ok(SecretRef { region: self.place(), ..found })
+    }
+
+    /// The region that asks, where secrets have regions.
+    fn place(&self) -> Option<String> {
+        Some(self.region.clone()).filter(|_| !names::replica_regions(self.config).is_empty())
     }
 
     fn one(&self, id: Option<&String>, act: SecretAct) -> Result<SecretOp, Fault> {
@@ -123,9 +134,6 @@ impl Asked<'_> {
         let input: inputs::Create = json::input(self.wire)?;
         let value: Value = json::input(self.wire)?;
         input.check(&value)?;
-        if input.add_replica_regions.is_some_and(|regions| !regions.is_empty()) {
-            return Err(Fault::new(INVALID_PARAMETER, "Replication to other regions isn't available here."));
-        }
         if input.r#type.is_some_and(|kind| !kind.is_empty()) || input.cross_account_primary.is_some() {
             return Err(Fault::new(INVALID_PARAMETER, "Managed external secrets and replicas aren't available here."));
         }
@@ -134,9 +142,12 @@ impl Asked<'_> {
             tags = tags_of(given)?;
         }
         let secret = names::of_name(input.name.as_deref().unwrap_or_default())?;
+        let secret = SecretRef { region: self.place(), ..secret };
+        let replicas = self.replicas(input.add_replica_regions.unwrap_or_default())?;
         let (version_id, value) = new_value(value)?;
         let (description, key_id) = (input.description.unwrap_or_default(), key_id(input.kms_key_id));
-        let new = NewSecret { value, version_id, description, key_id: key_id.filter(|id| !id.is_empty()), tags };
+        let key_id = key_id.filter(|id| !id.is_empty());
+        let new = NewSecret { value, version_id, description, key_id, tags, replicas };
         Ok(SecretOp::One { secret, act: SecretAct::Create(new) })
     }
 
@@ -302,6 +313,7 @@ impl Asked<'_> {
             },
             after: SecretCursor::default(),
             limit: usize::try_from(input.max_results.unwrap_or(inputs::PAGE_MAX)).unwrap_or(1),
+            region: self.place(),
         };
         let bound_to = bound_to("list", &query);
         query.after = self.page(bound_to, input.max_results, inputs::PAGE_MAX, input.next_token)?;
@@ -333,6 +345,7 @@ impl Asked<'_> {
                 let mut query = SecretQuery {
                     filters: self.filters(filters)?,
                     limit: usize::try_from(input.max_results.unwrap_or(inputs::BATCH_MAX)).unwrap_or(1),
+                    region: self.place(),
                     ..SecretQuery::default()
                 };
                 let bound_to = bound_to("batch", &query);
@@ -348,7 +361,7 @@ impl Asked<'_> {
             let (Some(key), Some(values)) = (filter.key, filter.values) else {
                 return Err(Fault::new(INVALID_PARAMETER, "A filter needs a key and values."));
             };
-            let mut any_of: Vec<FilterText> = values
+            let any_of: Vec<FilterText> = values
                 .into_iter()
                 .map(|value| match value.strip_prefix('!') {
                     Some(text) => FilterText { text: text.to_owned(), negated: true },
@@ -361,17 +374,10 @@ impl Asked<'_> {
                 "tag-key" => FilterField::TagKey,
                 "tag-value" => FilterField::TagValue,
                 "all" => FilterField::All,
-                // Every secret is at home in the region it is asked in, and is nobody's replica.
-                "primary-region" => {
-                    for wanted in &mut any_of {
-                        wanted.negated = wanted.negated != self.region.starts_with(&wanted.text);
-                        wanted.text = String::new();
-                    }
-                    FilterField::Nothing
-                }
+                "primary-region" => FilterField::PrimaryRegion,
                 _ => FilterField::Nothing,
             };
-            filters.push(SecretFilter { field, any_of });
+            filters.push(SecretFilter { field, any_of, home: self.region.clone() });
         }
         Ok(filters)
     }
@@ -401,7 +407,8 @@ impl Asked<'_> {
 
 /// What makes two lists the same: everything but where they go on, and how long a page is.
 fn bound_to(kind: &str, query: &SecretQuery) -> String {
-    format!("{kind} {:?} {:?} {} {}", query.filters, query.order, query.descending, query.with_deleted)
+    let region = query.region.as_deref().unwrap_or_default();
+    format!("{kind} {:?} {:?} {} {} {region}", query.filters, query.order, query.descending, query.with_deleted)
 }
 
 fn key_id(given: Option<String>) -> Option<String> {

@@ -8,10 +8,12 @@
 //! - `SecretString` is kept byte for byte. One that is a JSON object of texts is a map to Vault's clients; any other text is
 //!   `{"value": text}` to them, and `SecretBinary` is `{"value": base64}`. What they write, nested or not, is read here as
 //!   its JSON text, token for token.
+//! - Where the owner named `replica_regions`, a secret is at home in the region where it was made, and can be read in those
+//!   that it is replicated to: the same record, through another door. One that Vault's clients made is in all of them.
 //! - `AWSCURRENT` is what a plain read of any dialect serves. Tags are Vault's custom metadata.
 //!
-//! Absent, and answered as AWS answers an operation it does not know: rotation, replication, writing and validating resource
-//! policies. `KmsKeyId` is kept and shown; the barrier's own keys seal every secret. `LastAccessedDate` is left out: the log
+//! Absent, and answered as AWS answers an operation it does not know: writing and validating resource policies, replicas in
+//! other accounts. A replica stays one: a name is one secret's in all regions. `KmsKeyId` is kept and shown; the barrier's own keys seal every secret. `LastAccessedDate` is left out: the log
 //! knows who read what, and when.
 //!
 //! Invariants: no input value is echoed into an error; an id that names another account, region or an earlier secret of the
@@ -30,7 +32,10 @@ use cardea_model::wire::{WireRequest, WireResponse};
 use cardea_model::{Answer, Refusal};
 use cardea_sdk::dialect::{Dialect, DialectConfig, Lowered, RenderContext};
 
-/// The dialect. Its bindings: `account_id`, `regions` (absent for all), `mount`.
+pub use names::REPLICA_REGIONS_BINDING;
+
+/// The dialect. Its bindings: `account_id`, `regions` (absent for all), `replica_regions` (absent for secrets that are in every
+/// region), `mount`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AwsSecretsManager;
 

@@ -16,6 +16,16 @@ pub(super) const SERVICE: &str = "secretsmanager";
 /// The mount where none is configured.
 pub(super) const MOUNT_DEFAULT: &str = "secret/";
 
+/// The binding of the dialect's configuration that names the regions which secrets are in, separated by commas. Without it
+/// every secret is in all regions.
+pub const REPLICA_REGIONS_BINDING: &str = "replica_regions";
+
+/// Those regions.
+pub(super) fn replica_regions(config: &DialectConfig) -> Vec<&str> {
+    let regions = config.bindings.get(REPLICA_REGIONS_BINDING).map(String::as_str).unwrap_or_default();
+    regions.split(',').map(str::trim).filter(|region| !region.is_empty()).collect()
+}
+
 /// Longest name of a secret, in characters.
 const NAME_CHARS_MAX: usize = 512;
 /// The one resource policy name that AWS takes.
@@ -82,7 +92,7 @@ pub(super) fn of_name(name: &str) -> Result<SecretRef, Fault> {
         return Err(bad_name());
     }
     let path = path_of_name(name).map_err(|_| bad_name())?;
-    Ok(SecretRef { path, short_id: None })
+    Ok(SecretRef { path, short_id: None, region: None })
 }
 
 /// The secret of an id: a name, a whole ARN, or an ARN without its last seven characters. As at AWS, an ARN that ends in a

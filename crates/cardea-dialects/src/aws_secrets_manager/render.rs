@@ -8,8 +8,8 @@ use super::paging;
 use crate::aws::json::{self, MessageMember};
 use cardea_model::rotation::{Rotation, RotationSettings};
 use cardea_model::secret::{
-    ContentForm, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretPage, SecretReport, Version,
-    VersionState, short_id,
+    ContentForm, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretPage, SecretReplica, SecretReport,
+    Version, VersionState, short_id,
 };
 use cardea_model::wire::WireResponse;
 use cardea_model::{Answer, Body, Cause, Error, Payload, Refusal, RequestId, Timestamp};
@@ -97,6 +97,8 @@ struct ChangeForm<'a> {
     version_stages: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deletion_date: Option<Epoch>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replication_status: Vec<ReplicaForm<'a>>,
 }
 
 #[derive(Serialize)]
@@ -126,9 +128,37 @@ struct SecretForm<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<TagForm<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    primary_region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replication_status: Vec<ReplicaForm<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     version_ids_to_stages: Option<BTreeMap<&'a str, Vec<String>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_versions_to_stages: Option<BTreeMap<&'a str, Vec<String>>>,
+}
+
+/// A region that a secret is replicated to. The same record is read in all of them: none is ever behind.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ReplicaForm<'a> {
+    region: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kms_key_id: Option<&'a str>,
+    status: &'static str,
+}
+
+fn replicas(secret: &Secret) -> Vec<ReplicaForm<'_>> {
+    let all = secret.regions.iter().flat_map(|regions| &regions.replicas);
+    all.map(|(region, replica)| ReplicaForm { region, kms_key_id: replica.key_id.as_deref(), status: "InSync" })
+        .collect()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ReplicationForm<'a> {
+    #[serde(rename = "ARN")]
+    arn: String,
+    replication_status: Vec<ReplicaForm<'a>>,
 }
 
 /// What `DescribeSecret` says of a rotation.
@@ -229,6 +259,23 @@ impl Place<'_> {
         names::arn(self.config, self.flag(names::REGION), name, short_id)
     }
 
+    /// How a replica is seen from its region: the secret, under the key that was named for it there.
+    fn replica<'a>(&self, secret: &'a Secret) -> Option<&'a SecretReplica> {
+        let regions = secret.regions.as_ref()?;
+        regions.replicas.get(self.flag(names::REGION)).filter(|_| regions.primary != self.flag(names::REGION))
+    }
+
+    fn is_replica(&self, secret: &Secret) -> bool {
+        self.replica(secret).is_some()
+    }
+
+    fn key_of<'a>(&self, secret: &'a Secret) -> Option<&'a str> {
+        match self.replica(secret) {
+            Some(replica) => replica.key_id.as_deref(),
+            None => secret.key_id.as_deref(),
+        }
+    }
+
     fn success(&self, answer: Answer) -> WireResponse {
         let id = &answer.request_id;
         match answer.body {
@@ -250,7 +297,14 @@ impl Place<'_> {
         if refusal.error.cause == Cause::NotFound && self.flag(names::FORCED) == "true" {
             let name = self.flag(names::NAME).to_owned();
             let arn = self.arn(&name, &short_id(&name));
-            let form = ChangeForm { arn, name, version_id: None, version_stages: None, deletion_date: None };
+            let form = ChangeForm {
+                arn,
+                name,
+                version_id: None,
+                version_stages: None,
+                deletion_date: None,
+                replication_status: Vec::new(),
+            };
             return match &refusal.request_id {
                 Some(id) => self.write(id, FRAME_BYTES, &form),
                 None => self.write(&RequestId(String::new()), FRAME_BYTES, &form),
@@ -340,15 +394,18 @@ impl Place<'_> {
                 stages.entry(&version.id).or_default().push(stage.clone());
             }
         }
+        let replicated = secret.regions.as_ref().filter(|regions| !regions.replicas.is_empty());
         Some(SecretForm {
             arn: self.arn(&name, &secret.short_id()),
             name,
             description: &secret.description,
-            kms_key_id: secret.key_id.as_deref(),
+            kms_key_id: self.key_of(secret),
             last_changed_date: Epoch(secret.updated),
             created_date: Epoch(secret.created),
             deleted_date: secret.deleted.as_ref().map(|deletion| Epoch(deletion.at)),
             tags: secret.metadata.iter().map(|(key, value)| TagForm { key, value }).collect(),
+            primary_region: replicated.map(|regions| regions.primary.as_str()),
+            replication_status: if self.is_replica(secret) { Vec::new() } else { replicas(secret) },
             rotation: None,
             version_ids_to_stages: Some(stages).filter(|stages| !stages.is_empty()),
             secret_versions_to_stages: None,
@@ -371,6 +428,9 @@ impl Place<'_> {
                 None => self.refuse(Some(id), &Error::not_found()),
             },
             "ListSecretVersionIds" => self.versions(id, secret, arn, name),
+            "ReplicateSecretToRegions" | "RemoveRegionsFromReplication" => {
+                self.write(id, FRAME_BYTES, &ReplicationForm { arn, replication_status: replicas(secret) })
+            }
             "TagResource" | "UntagResource" => self.write(id, FRAME_BYTES, &Nothing {}),
             "ListResourcePolicies" => self.write(id, FRAME_BYTES, &NoPolicies { resource_policies: [] }),
             _ => {
@@ -388,6 +448,7 @@ impl Place<'_> {
                         .filter(|_| operation == "PutSecretValue")
                         .map(|version| secret.stages_of(version.number)),
                     deletion_date: deletion.map(|deletion| Epoch(deletion.purge_at)),
+                    replication_status: if operation == "CreateSecret" { replicas(secret) } else { Vec::new() },
                 };
                 self.write(id, FRAME_BYTES, &form)
             }
@@ -409,7 +470,7 @@ impl Place<'_> {
         let deprecated = self.flag(names::DEPRECATED) == "true";
         let limit: usize = self.flag(names::LIMIT).parse().unwrap_or(1);
         let after: u64 = self.flag(names::AFTER).parse().unwrap_or_default();
-        let key = secret.key_id.as_deref().unwrap_or(names::DEFAULT_KEY);
+        let key = self.key_of(secret).unwrap_or(names::DEFAULT_KEY);
         let has_value = |version: &Version| version.state == VersionState::Enabled;
         let form = |version: &'_ Version| (version.number, secret.stages_of(version.number));
         let all = secret.versions.iter().filter(|version| version.number > after && has_value(version));

@@ -69,9 +69,6 @@ fn what_is_absent_is_unknown() {
     for operation in [
         "PutResourcePolicy",
         "ValidateResourcePolicy",
-        "ReplicateSecretToRegions",
-        "RemoveRegionsFromReplication",
-        "StopReplicationToReplica",
         "AssociateCrossAccountReplica",
         "DisassociateCrossAccountReplica",
         "getSecretValue",
@@ -143,7 +140,7 @@ fn broken_constraints_have_awss_words_and_no_value() {
         (
             "CreateSecret",
             json!({ "Name": "a", "ClientRequestToken": TOKEN, "AddReplicaRegions": [{ "Region": "x" }] }),
-            p,
+            v,
             String::new(),
         ),
         (
@@ -187,7 +184,7 @@ fn ids_are_names_or_arns_of_this_place() {
     let of = |id: &str| names::of_id(&config, "eu-central-1", id);
     let found = |path: &str, short: Option<&str>| {
         let path = cardea_model::CanonicalPath::parse(path).unwrap();
-        Ok(SecretRef { path, short_id: short.map(str::to_owned) })
+        Ok(SecretRef { path, short_id: short.map(str::to_owned), region: None })
     };
     let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:";
     assert_eq!(of("prod/db"), found("prod/db", None));

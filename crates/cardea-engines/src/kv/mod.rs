@@ -34,6 +34,7 @@ mod model;
 mod ops;
 mod password;
 mod query;
+mod regions;
 mod rotation;
 mod rotation_forms;
 mod rotation_steps;

@@ -276,6 +276,7 @@ pub fn new_secret(cx: &Context<'_>, path: &CanonicalPath) -> Result<Secret, Erro
         key_id: None,
         staged: false,
         settings: SecretSettings::default(),
+        regions: None,
         stages: BTreeMap::new(),
         tokens: BTreeMap::new(),
         deleted: None,

@@ -3,10 +3,10 @@
 //! may not see.
 
 use crate::kv::model::Pointer;
-use crate::kv::{policy_name, shared};
+use crate::kv::{policy_name, regions, shared};
 use cardea_model::operation::{ManySecrets, SecretOrder, SecretQuery, SecretRef, VersionRef};
 use cardea_model::secret::{
-    STAGE_CURRENT, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFault, SecretPage, name_of_path,
+    STAGE_CURRENT, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFault, SecretPage, SecretPlace, name_of_path,
 };
 use cardea_model::{Action, CanonicalPath, Cause, Error};
 use cardea_sdk::Context;
@@ -119,7 +119,8 @@ async fn shown(cx: &mut Context<'_>, query: &SecretQuery, path: &str) -> Result<
     }
     let Some(pointer) = cx.state.peek::<Pointer>(path).await? else { return Ok(None) };
     let secret = &pointer.0;
-    if secret.is_past(cx.now) || (secret.deleted.is_some() && !query.with_deleted) {
+    let is_here = regions::place(secret, query.region.as_deref()) != SecretPlace::Nowhere;
+    if !is_here || secret.is_past(cx.now) || (secret.deleted.is_some() && !query.with_deleted) {
         return Ok(None);
     }
     let name = name_of_path(path).unwrap_or_else(|| path.to_owned());
@@ -158,7 +159,8 @@ pub async fn read_many(cx: &mut Context<'_>, many: &ManySecrets) -> Result<Secre
                 if bytes > BATCH_BYTES_MAX {
                     break;
                 }
-                let wanted = SecretRef { path: CanonicalPath::parse(&secret.path)?, short_id: None };
+                let path = CanonicalPath::parse(&secret.path)?;
+                let wanted = SecretRef { path, short_id: None, region: query.region.clone() };
                 match read_one(cx, &wanted).await {
                     Ok(answer) => {
                         bytes += size_of(&answer);

@@ -3,13 +3,15 @@
 
 use crate::kv::model::{Config, Doomed, Pointer, StoredPayload};
 use crate::kv::ops::{self, Draft, PAYLOADS_REMOVED_MAX};
+use crate::kv::regions;
 use crate::kv::rotation;
 use cardea_crypto::constant_time;
 use cardea_model::limit::METADATA_PAIRS_MAX;
 use cardea_model::operation::{NewSecret, NewVersion, SecretAct, SecretRef, SecretUpdate, VersionRef};
 use cardea_model::rotation::Rotation;
 use cardea_model::secret::{
-    Deletion, STAGE_CURRENT, STAGE_PREVIOUS, Secret, SecretAnswer, SecretFacts, SecretFault, SecretReport, SecretValue,
+    Deletion, STAGE_CURRENT, STAGE_PREVIOUS, Secret, SecretAnswer, SecretFacts, SecretFault, SecretPlace, SecretReport,
+    SecretValue,
 };
 use cardea_model::{Action, Body, Error, Timestamp, TtlSeconds};
 use cardea_sdk::Context;
@@ -30,7 +32,12 @@ pub fn equal_route(act: &SecretAct) -> (&'static str, &'static str) {
         }
         // To move this label is to write what everybody reads.
         SecretAct::MoveStage { stage, .. } if stage == STAGE_CURRENT => ("data-write", "data"),
-        SecretAct::MoveStage { .. } | SecretAct::Tag { .. } | SecretAct::Update(_) => ("metadata-write", "metadata"),
+        SecretAct::MoveStage { .. }
+        | SecretAct::Tag { .. }
+        | SecretAct::Update(_)
+        | SecretAct::Replicate(_)
+        | SecretAct::RemoveReplicas(_)
+        | SecretAct::Detach => ("metadata-write", "metadata"),
         SecretAct::Delete { recovery_s: Some(_) } => ("delete", "delete"),
         SecretAct::Delete { recovery_s: None } => ("metadata-delete", "metadata"),
         SecretAct::Restore => ("undelete", "undelete"),
@@ -77,6 +84,9 @@ pub async fn act(cx: &mut Context<'_>, at: &SecretRef, act: &SecretAct) -> Resul
         SecretAct::Delete { recovery_s: None } => (remove(cx, at).await?, None),
         SecretAct::Restore => (restore(cx, at).await?, None),
         SecretAct::Tag { set, remove } => (tag(cx, at, set, remove).await?, None),
+        SecretAct::Replicate(replicas) => (regions::replicate(cx, at, replicas).await?, None),
+        SecretAct::RemoveReplicas(gone) => (regions::remove(cx, at, gone).await?, None),
+        SecretAct::Detach => (regions::detach(cx, at).await?, None),
     };
     Ok(facts(secret, version, None))
 }
@@ -86,10 +96,15 @@ fn facts(secret: Secret, version: Option<u64>, rotation: Option<Rotation>) -> Bo
     Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts { secret, version, rotation }))))
 }
 
-/// A request can name the one secret it means by more than the path; another one of that name is not there for it.
-fn check_meant(at: &SecretRef, secret: &Secret) -> Result<(), Error> {
+/// A request can name the one secret it means by more than the path, and come from a region that a secret is not in:
+/// another one of that name is not there for it.
+///
+/// # Errors
+/// Not found.
+pub fn check_meant(at: &SecretRef, secret: &Secret) -> Result<(), Error> {
     match &at.short_id {
         Some(wanted) if *wanted != secret.short_id() => Err(Error::not_found()),
+        _ if regions::place(secret, at.region.as_deref()) == SecretPlace::Nowhere => Err(Error::not_found()),
         _ => Ok(()),
     }
 }
@@ -106,13 +121,24 @@ pub async fn read(cx: &mut Context<'_>, at: &SecretRef, version: &VersionRef) ->
     ops::read_if(cx, &at.path, version, check).await
 }
 
-async fn changeable(cx: &mut Context<'_>, at: &SecretRef) -> Result<Secret, Error> {
+/// The secret that is meant, to be changed.
+///
+/// # Errors
+/// Not found; [`SecretFault::MarkedForDeletion`], [`SecretFault::Replica`].
+pub async fn changeable(cx: &mut Context<'_>, at: &SecretRef) -> Result<Secret, Error> {
     let pointer = cx.state.peek::<Pointer>(at.path.as_str()).await?.ok_or_else(Error::not_found)?;
     check_meant(at, &pointer.0)?;
+    if !pointer.0.is_past(cx.now) {
+        regions::check_home(at, &pointer.0)?;
+    }
     ops::changeable(cx, &at.path).await?.ok_or_else(Error::not_found)
 }
 
-fn store(cx: &mut Context<'_>, mut secret: Secret) -> Result<Secret, Error> {
+/// Stores a changed secret.
+///
+/// # Errors
+/// Only the store's.
+pub fn store(cx: &mut Context<'_>, mut secret: Secret) -> Result<Secret, Error> {
     secret.updated = cx.now;
     let pointer = Pointer(secret);
     cx.state.put(&pointer.0.path, &pointer)?;
@@ -154,6 +180,7 @@ async fn create(cx: &mut Context<'_>, at: &SecretRef, new: &NewSecret) -> Result
     secret.description.clone_from(&new.description);
     secret.key_id.clone_from(&new.key_id);
     secret.metadata.clone_from(&new.tags);
+    secret.regions = regions::of_new(cx, at, &new.replicas)?;
     check_tags(&secret.metadata)?;
     match &new.value {
         None => Ok((store(cx, secret)?, None)),
@@ -202,7 +229,14 @@ fn check_stages(secret: &Secret, added: &[String]) -> Result<(), Error> {
 }
 
 async fn update(cx: &mut Context<'_>, at: &SecretRef, change: &SecretUpdate) -> Result<(Secret, Option<u64>), Error> {
-    let mut secret = changeable(cx, at).await?;
+    let mut secret = match changeable(cx, at).await {
+        Err(error) if SecretFault::of(&error) == Some(SecretFault::Replica) => {
+            let only_key = change.value.is_none() && change.description.is_none();
+            let key_id = change.key_id.as_deref().filter(|_| only_key);
+            return regions::name_key(cx, at, key_id).await.map(|secret| (secret, None));
+        }
+        found => found?,
+    };
     if change.value.is_some() && (change.description.is_some() || change.key_id.is_some()) {
         // The request was allowed to write the value; the rest is another name to policies.
         let name = format!("{}metadata/{}", cx.mount.path, at.path);
@@ -286,6 +320,7 @@ async fn move_stage(
 /// Deletes with a window in which it can be brought back.
 async fn mark(cx: &mut Context<'_>, at: &SecretRef, window_s: u64) -> Result<Secret, Error> {
     let mut secret = changeable(cx, at).await?;
+    regions::check_alone(at, &secret)?;
     let purge_at = cx.now.plus(TtlSeconds(window_s));
     secret.deleted = Some(Deletion { at: cx.now, purge_at });
     cx.state.put(&Doomed::name(purge_at, &secret.path), &Doomed)?;
@@ -299,6 +334,8 @@ async fn mark(cx: &mut Context<'_>, at: &SecretRef, window_s: u64) -> Result<Sec
 async fn remove(cx: &mut Context<'_>, at: &SecretRef) -> Result<Secret, Error> {
     let pointer = cx.state.get::<Pointer>(at.path.as_str()).await?.ok_or_else(Error::not_found)?;
     check_meant(at, &pointer.0)?;
+    regions::check_home(at, &pointer.0)?;
+    regions::check_alone(at, &pointer.0)?;
     let mut was = pointer.0.clone();
     was.deleted = Some(Deletion { at: cx.now, purge_at: cx.now });
     ops::sweep(cx).await?;
@@ -309,6 +346,7 @@ async fn remove(cx: &mut Context<'_>, at: &SecretRef) -> Result<Secret, Error> {
 async fn restore(cx: &mut Context<'_>, at: &SecretRef) -> Result<Secret, Error> {
     let pointer = cx.state.get::<Pointer>(at.path.as_str()).await?.ok_or_else(Error::not_found)?;
     check_meant(at, &pointer.0)?;
+    regions::check_home(at, &pointer.0)?;
     let mut secret = pointer.0;
     if secret.is_past(cx.now) {
         return Err(Error::not_found());

@@ -5,6 +5,7 @@ mod doors;
 mod harness;
 mod rotation;
 mod sequences;
+mod regions;
 mod shared;
 mod transcripts;
 mod trees;

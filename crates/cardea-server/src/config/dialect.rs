@@ -5,6 +5,7 @@ use super::section::{Labelled, at};
 use crate::StartError;
 use cardea_dialects::aws::json::{ACCOUNT_BINDING, ACCOUNT_DEFAULT, MOUNT_BINDING};
 use cardea_dialects::aws::sigv4::REGIONS_BINDING;
+use cardea_dialects::aws_secrets_manager::REPLICA_REGIONS_BINDING;
 use std::collections::BTreeMap;
 
 /// Dialects of AWS's clients, each with the mount that it is about where none is named; empty for one that is about none.
@@ -25,17 +26,25 @@ pub struct DialectEntry {
 impl DialectEntry {
     /// All that there are, as `-dev` has them.
     pub(crate) fn usual() -> Vec<Self> {
-        AWS.iter().map(|(name, mount)| Self { name, bindings: bindings(ACCOUNT_DEFAULT, "", mount) }).collect()
+        AWS.iter().map(|(name, mount)| Self { name, bindings: bindings(ACCOUNT_DEFAULT, &[], &[], mount) }).collect()
     }
 }
 
-fn bindings(account: &str, regions: &str, mount: &str) -> BTreeMap<String, String> {
-    [(ACCOUNT_BINDING, account), (REGIONS_BINDING, regions), (MOUNT_BINDING, mount)]
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
+fn bindings(account: &str, regions: &[String], replicas: &[String], mount: &str) -> BTreeMap<String, String> {
+    [
+        (ACCOUNT_BINDING, account.to_owned()),
+        (REGIONS_BINDING, regions.join(",")),
+        (REPLICA_REGIONS_BINDING, replicas.join(",")),
+        (MOUNT_BINDING, mount.to_owned()),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
 }
+
+/// The dialect whose secrets may have regions.
+const SECRETS: &str = "aws_secrets_manager";
 
 /// # Errors
 /// A dialect that there is not, one that stands twice, or a value that its wire could not show.
@@ -57,13 +66,21 @@ pub(super) fn read(
     if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(at(&place, "`account_id` must be 12 digits"));
     }
-    let regions = section.list("regions")?.unwrap_or_default();
+    let mut regions = section.list("regions")?.unwrap_or_default();
+    let replicas = if *name == SECRETS { section.list("replica_regions")?.unwrap_or_default() } else { Vec::new() };
     let is_region = |region: &String| {
         let ends_in_digit = region.bytes().last().is_some_and(|byte| byte.is_ascii_digit());
         ends_in_digit && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
-    if !regions.iter().all(is_region) {
-        return Err(at(&place, "`regions` must be names such as eu-central-1"));
+    if !regions.iter().chain(&replicas).all(is_region) {
+        return Err(at(&place, "`regions` and `replica_regions` must be names such as eu-central-1"));
+    }
+    // No request can come from a region that no signature may name.
+    if regions.is_empty() {
+        regions.clone_from(&replicas);
+    }
+    if !replicas.iter().all(|region| regions.contains(region)) {
+        return Err(at(&place, "`replica_regions` must stand in `regions`, too"));
     }
     let mount = section.text("mount")?.unwrap_or_default();
     let mount = match mount.trim_matches('/') {
@@ -71,6 +88,6 @@ pub(super) fn read(
         mount => format!("{mount}/"),
     };
     section.finish(warnings);
-    known.push(DialectEntry { name, bindings: bindings(&account, &regions.join(","), &mount) });
+    known.push(DialectEntry { name, bindings: bindings(&account, &regions, &replicas, &mount) });
     Ok(())
 }

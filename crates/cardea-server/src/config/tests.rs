@@ -308,6 +308,10 @@ fn dialects_are_spoken_only_where_configured() {
             "dialect \"aws_secrets_manager\" { account_id = \"000000000007\" regions = [\"eu-central-1\", \"us-east-1\"] mount = \"kv/apps\" }",
             r#"aws_secrets_manager {"account_id": "000000000007", "mount": "kv/apps/", "regions": "eu-central-1,us-east-1"}"#,
         ),
+        (
+            "dialect \"aws_secrets_manager\" { replica_regions = [\"eu-central-1\", \"us-east-1\"] }",
+            r#"aws_secrets_manager {"account_id": "123456789012", "mount": "secret/", "regions": "eu-central-1,us-east-1", "replica_regions": "eu-central-1,us-east-1"}"#,
+        ),
         ("dialect \"aws_kms\" {}", r#"aws_kms {"account_id": "123456789012", "mount": "transit/"}"#),
     ];
     for (block, expected) in table {
@@ -317,6 +321,8 @@ fn dialects_are_spoken_only_where_configured() {
         "dialect \"aws\" {}",
         "dialect \"aws_secrets_manager\" { account_id = \"7\" }",
         "dialect \"aws_secrets_manager\" { regions = [\"Frankfurt\"] }",
+        "dialect \"aws_secrets_manager\" { replica_regions = [\"Frankfurt\"] }",
+        "dialect \"aws_secrets_manager\" { regions = [\"eu-west-1\"] replica_regions = [\"us-east-1\"] }",
         "dialect \"aws_secrets_manager\" {}\ndialect \"aws_secrets_manager\" {}",
     ] {
         assert!(bindings(block).is_err(), "{block}");

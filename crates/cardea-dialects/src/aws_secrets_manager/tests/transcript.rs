@@ -1,5 +1,5 @@
 //! Runs `transcripts/*.txt`: what real clients sent, what it is lowered to, and how answers look to them. Lines by their first
-//! character: `#` a remark · `>` operation and body · `=` the operation of the core · `~` what the core answers (see
+//! character: `#` a remark · `!` regions that the owner named · `>` operation and body · `=` the operation of the core · `~` what the core answers (see
 //! [`answer`]) · `<` status and body. An empty line ends an exchange; one without `=` is refused by `lower`.
 
 use super::{AwsSecretsManager, parse, wire};
@@ -7,7 +7,7 @@ use cardea_model::mount::MountClass;
 use cardea_model::operation::{ManySecrets, SecretAct, SecretRef};
 use cardea_model::secret::{
     ContentForm, Deletion, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretFault, SecretPage,
-    SecretReport, SecretSettings, SecretValue, Version, VersionState,
+    SecretRegions, SecretReplica, SecretReport, SecretSettings, SecretValue, Version, VersionState,
 };
 use cardea_model::{
     Answer, Body, Envelope, Error, Payload, Refusal, RequestId, SecretOp, SecretText, Target, Timestamp,
@@ -35,7 +35,10 @@ fn transcripts_hold() {
 fn run(block: &str, place: &str) {
     let line = |mark: char| block.lines().find_map(|line| line.strip_prefix(mark)).map(str::trim);
     let (operation, body) = line('>').unwrap().split_once(' ').unwrap();
-    let config = DialectConfig::default();
+    let mut config = DialectConfig::default();
+    if let Some(regions) = line('!') {
+        config.bindings.insert("replica_regions".to_owned(), regions.to_owned());
+    }
     let (context, answer) = match AwsSecretsManager.lower(&config, wire(operation, body)) {
         Ok(lowered) => {
             let Target::Secret { mount, op } = &lowered.request.target else { panic!("{place}") };
@@ -60,9 +63,13 @@ fn run(block: &str, place: &str) {
 }
 
 fn named(secret: &SecretRef) -> String {
-    match &secret.short_id {
+    let name = match &secret.short_id {
         Some(short_id) => format!("{}#{short_id}", secret.path),
         None => secret.path.to_string(),
+    };
+    match &secret.region {
+        Some(region) => format!("{name} in {region}"),
+        None => name,
     }
 }
 
@@ -78,9 +85,14 @@ fn print(op: &SecretOp) -> String {
                 SecretAct::Describe => "describe".to_owned(),
                 SecretAct::Create(new) => {
                     let value = new.value.as_ref().map_or("nothing".to_owned(), shown);
+                    let replicas = Some(format!(" {:?}", new.replicas)).filter(|_| !new.replicas.is_empty());
                     format!(
-                        "create {value} as {} {:?} {:?} {:?}",
-                        new.version_id, new.description, new.key_id, new.tags
+                        "create {value} as {} {:?} {:?} {:?}{}",
+                        new.version_id,
+                        new.description,
+                        new.key_id,
+                        new.tags,
+                        replicas.unwrap_or_default()
                     )
                 }
                 SecretAct::Put(new) => format!("put {} as {} at {:?}", shown(&new.value), new.version_id, new.stages),
@@ -99,6 +111,9 @@ fn print(op: &SecretOp) -> String {
                 }
                 SecretAct::CancelRotation => "cancel rotation".to_owned(),
                 SecretAct::Tag { set, remove } => format!("tag {set:?} {remove:?}"),
+                SecretAct::Replicate(replicas) => format!("replicate {replicas:?}"),
+                SecretAct::RemoveReplicas(gone) => format!("remove replicas {gone:?}"),
+                SecretAct::Detach => "detach".to_owned(),
             };
             format!("{}: {act}", named(secret))
         }
@@ -143,6 +158,7 @@ fn secret(path: &str, deleted: bool) -> Secret {
         key_id: None,
         staged: true,
         settings: SecretSettings::default(),
+        regions: None,
         stages: BTreeMap::from([("AWSCURRENT".to_owned(), 3), ("AWSPREVIOUS".to_owned(), 2)]),
         tokens: BTreeMap::new(),
         deleted: deleted.then_some(deletion),
@@ -182,6 +198,18 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
         "bytes" => Body::Secret(Box::new(value("prod/db", ContentForm::Bytes, Some(rest)))),
         "gone" => Body::Secret(Box::new(value("prod/db", ContentForm::Object, None))),
         "facts" => facts(false, rest.parse().ok()),
+        // At home in the region that is asked, or in another one, and replicated to a third.
+        "primary" | "replica" => {
+            let (primary, other) =
+                if word == "primary" { ("us-east-1", "eu-west-1") } else { ("eu-west-1", "us-east-1") };
+            let there = |key: Option<&str>| SecretReplica { key_id: key.map(str::to_owned) };
+            let replicas =
+                BTreeMap::from([(other.to_owned(), there(Some("alias/there"))), ("eu-west-2".to_owned(), there(None))]);
+            let regions = Some(SecretRegions { primary: primary.to_owned(), replicas });
+            let secret = Secret { regions, ..secret("prod/db", false) };
+            let version = rest.parse().ok();
+            Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts { secret, version, rotation: None }))))
+        }
         "deleted" => facts(true, None),
         "rotates" => {
             let rotation = serde_json::json!({
@@ -225,6 +253,10 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
                 "MarkedForDeletion" => SecretFault::MarkedForDeletion,
                 "NoVersion" => SecretFault::NoVersion,
                 "StageNotOnVersion" => SecretFault::StageNotOnVersion,
+                "Replica" => SecretFault::Replica,
+                "HasReplicas" => SecretFault::HasReplicas,
+                "NotReplicated" => SecretFault::NotReplicated,
+                "StaysReplica" => SecretFault::StaysReplica,
                 other => panic!("{other}"),
             };
             return Err(Error::from(fault).into());

@@ -20,7 +20,7 @@ fn text(value: &str) -> SecretValue {
 }
 
 fn at(name: &str) -> SecretRef {
-    SecretRef { path: path(name), short_id: None }
+    SecretRef { path: path(name), short_id: None, region: None }
 }
 
 /// A token of the length that clients send.
@@ -45,6 +45,7 @@ pub async fn create(bench: &Bench, name: &str, value: Option<&str>, word: &str) 
         description: format!("about {name}"),
         key_id: None,
         tags: BTreeMap::from([("team".to_owned(), name.to_owned())]),
+        replicas: BTreeMap::new(),
     };
     one(bench, name, SecretAct::Create(new)).await
 }
@@ -371,6 +372,7 @@ async fn lists_have_conditions_orders_and_pages() {
                 None => FilterText { text: (*text).to_owned(), negated: false },
             })
             .collect(),
+        home: String::new(),
     };
     let table: &[(&[SecretFilter], &[&str])] = &[
         (&[filter(FilterField::Name, &["b/"])], &["b/x", "b/y"]),

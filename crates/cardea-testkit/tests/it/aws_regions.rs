@@ -1,0 +1,192 @@
+//! Regions on a whole server: doors of the dialects of AWS's clients that show one key or one secret from several sides.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use cardea_crypto::mac::{hmac_sha256, sha256};
+use cardea_dialects::aws::instants::basic;
+use cardea_dialects::aws_kms::AwsKms;
+use cardea_dialects::aws_secrets_manager::AwsSecretsManager;
+use cardea_model::SecretBytes;
+use cardea_model::wire::WireRequest;
+use cardea_sdk::dialect::Dialect;
+use cardea_testkit::{Reply, TestServer};
+use serde_json::{Value, json};
+
+const HOME: &str = "eu-central-1";
+const AWAY: &str = "us-east-1";
+const REGIONS: &str = "eu-central-1,us-east-1,eu-west-1";
+const DAY_S: u64 = 86_400;
+
+/// The owner of both mounts, with a client in each region.
+struct Owner {
+    server: TestServer,
+    key: (String, String),
+}
+
+impl Owner {
+    async fn new(policy: &str) -> Self {
+        let server = TestServer::builder().regions(REGIONS).start().await;
+        server.mount("transit", "transit").await;
+        server.mount("secret", "kv").await;
+        server.policy("owner", policy).await;
+        let key = server.access_key("robot", &["owner"], Some(90 * DAY_S)).await;
+        Self { server, key }
+    }
+
+    /// A request signed as AWS's SDKs sign it.
+    fn signed(&self, region: &str, service: &str, target: &str, body: &Value) -> WireRequest {
+        let (body, at) = (body.to_string(), basic(self.server.now().unix_s()));
+        let headers = [("host", "cardea.test"), ("x-amz-date", at.as_str()), ("x-amz-target", target)];
+        let names = headers.map(|(name, _)| name).join(";");
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex::encode(sha256(&[body.as_bytes()])));
+        let scope = format!("{}/{region}/{service}/aws4_request", &at[..8]);
+        let to_sign = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex::encode(sha256(&[canonical.as_bytes()])));
+        let mut signing = hmac_sha256(format!("AWS4{}", self.key.1).as_bytes(), &[&at.as_bytes()[..8]]).to_vec();
+        for part in [region, service, "aws4_request"] {
+            signing = hmac_sha256(&signing, &[part.as_bytes()]).to_vec();
+        }
+        let signature = hex::encode(hmac_sha256(&signing, &[to_sign.as_bytes()]));
+        let shown =
+            format!("AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}", self.key.0);
+        let mut sent: Vec<(String, Vec<u8>)> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        sent.push(("authorization".to_owned(), shown.into_bytes()));
+        WireRequest {
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
+            query: String::new(),
+            headers: sent,
+            body: SecretBytes::new(body.into_bytes()),
+            peer: ([127, 0, 0, 1], 4000).into(),
+            tls: None,
+        }
+    }
+
+    async fn ask(&self, dialect: &dyn Dialect, region: &str, service: &str, target: &str, body: &Value) -> Reply {
+        self.server.send(dialect, self.signed(region, service, target, body)).await
+    }
+
+    async fn kms(&self, region: &str, operation: &str, body: Value) -> Reply {
+        self.ask(&AwsKms, region, "kms", &format!("TrentService.{operation}"), &body).await
+    }
+
+    async fn secrets(&self, region: &str, operation: &str, body: Value) -> Reply {
+        self.ask(&AwsSecretsManager, region, "secretsmanager", &format!("secretsmanager.{operation}"), &body).await
+    }
+}
+
+fn refusal(reply: Reply) -> String {
+    reply.expect(400).text_at("/__type")
+}
+
+const ALL: &str = r#"
+    path "transit/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+    path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }"#;
+
+#[tokio::test]
+async fn a_key_of_several_regions_is_one_material_and_each_regions_own_key() {
+    let mut owner = Owner::new(ALL).await;
+    let made = owner.kms(HOME, "CreateKey", json!({ "MultiRegion": true })).await.expect(200);
+    let id = made.text_at("/KeyMetadata/KeyId");
+    assert_eq!(made.text_at("/KeyMetadata/MultiRegionConfiguration/MultiRegionKeyType"), "PRIMARY");
+    let context = json!({ "tenant": "t" });
+    let plaintext = BASE64.encode("of both");
+    let body = json!({ "KeyId": id, "Plaintext": plaintext, "EncryptionContext": context });
+    let blob = owner.kms(HOME, "Encrypt", body).await.expect(200).text_at("/CiphertextBlob");
+    let open = json!({ "CiphertextBlob": blob, "EncryptionContext": context });
+    assert_eq!(refusal(owner.kms(AWAY, "Decrypt", open.clone()).await), "AccessDeniedException", "not there yet");
+    assert_eq!(refusal(owner.kms(AWAY, "DescribeKey", json!({ "KeyId": id })).await), "NotFoundException");
+    let body = json!({ "KeyId": id, "ReplicaRegion": AWAY, "Description": "over there" });
+    let replica = owner.kms(HOME, "ReplicateKey", body).await.expect(200);
+    let arn = format!("arn:aws:kms:{AWAY}:123456789012:key/{id}");
+    assert_eq!(replica.text_at("/ReplicaKeyMetadata/Arn"), arn);
+    owner.server.restart().await;
+    let opened = owner.kms(AWAY, "Decrypt", open.clone()).await.expect(200);
+    assert_eq!((opened.text_at("/Plaintext"), opened.text_at("/KeyId")), (plaintext, arn));
+
+    // Each has its own state, and Vault's door its own name for each.
+    owner.kms(HOME, "DisableKey", json!({ "KeyId": id })).await.expect(200);
+    assert_eq!(refusal(owner.kms(HOME, "Decrypt", open.clone()).await), "DisabledException");
+    owner.kms(AWAY, "Decrypt", open.clone()).await.expect(200);
+    let text = json!({ "plaintext": BASE64.encode("x") });
+    owner.server.post(&format!("transit/encrypt/{id}"), owner.server.root(), text.clone()).await.expect(400);
+    owner.server.post(&format!("transit/encrypt/{id}.{AWAY}"), owner.server.root(), text).await.expect(200);
+    assert_eq!(owner.server.log_of(&format!("transit/decrypt/{id}.{AWAY}")).await.len(), 2);
+    owner.kms(HOME, "EnableKey", json!({ "KeyId": id })).await.expect(200);
+
+    // The primary waits for its replicas, and a replica may become the primary.
+    owner.kms(HOME, "UpdatePrimaryRegion", json!({ "KeyId": id, "PrimaryRegion": AWAY })).await.expect(200);
+    assert_eq!(refusal(owner.kms(HOME, "RotateKeyOnDemand", json!({ "KeyId": id })).await), "UnsupportedOperationException");
+    owner.kms(AWAY, "RotateKeyOnDemand", json!({ "KeyId": id })).await.expect(200);
+    let delete = json!({ "KeyId": id, "PendingWindowInDays": 7 });
+    let waits = owner.kms(AWAY, "ScheduleKeyDeletion", delete.clone()).await.expect(200);
+    assert_eq!(waits.text_at("/KeyState"), "PendingReplicaDeletion");
+    owner.kms(HOME, "ScheduleKeyDeletion", delete).await.expect(200);
+    owner.server.advance(7 * DAY_S);
+    let shown = owner.kms(AWAY, "DescribeKey", json!({ "KeyId": id })).await.expect(200);
+    assert_eq!(shown.text_at("/KeyMetadata/KeyState"), "PendingDeletion");
+    owner.server.advance(7 * DAY_S);
+    assert_eq!(refusal(owner.kms(AWAY, "DescribeKey", json!({ "KeyId": id })).await), "NotFoundException");
+}
+
+#[tokio::test]
+async fn policies_tell_the_keys_of_a_set_apart() {
+    let owner = Owner::new(
+        r#"path "transit/keys" { capabilities = ["update"] }
+           path "transit/keys/*" { capabilities = ["read", "update"] }
+           path "transit/keys/+/primary" { capabilities = ["deny"] }
+           path "transit/encrypt/*" { capabilities = ["update"] }
+           path "transit/encrypt/mrk-*.us-east-1" { capabilities = ["deny"] }"#,
+    )
+    .await;
+    let made = owner.kms(HOME, "CreateKey", json!({ "MultiRegion": true })).await.expect(200);
+    let id = made.text_at("/KeyMetadata/KeyId");
+    owner.kms(HOME, "ReplicateKey", json!({ "KeyId": id, "ReplicaRegion": AWAY })).await.expect(200);
+    owner.kms(HOME, "Encrypt", json!({ "KeyId": id, "Plaintext": "eA==" })).await.expect(200);
+    let body = json!({ "KeyId": id, "PrimaryRegion": AWAY });
+    assert_eq!(refusal(owner.kms(HOME, "UpdatePrimaryRegion", body).await), "AccessDeniedException");
+    owner.server.policy("owner", &format!(r#"path "transit/encrypt/{id}" {{ capabilities = ["update"] }}"#)).await;
+    owner.kms(HOME, "Encrypt", json!({ "KeyId": id, "Plaintext": "eA==" })).await.expect(200);
+    let refused = owner.kms(AWAY, "Encrypt", json!({ "KeyId": id, "Plaintext": "eA==" })).await;
+    assert_eq!(refusal(refused), "AccessDeniedException");
+}
+
+#[tokio::test]
+async fn a_secret_is_read_where_it_is_replicated_to_and_changed_at_home() {
+    let mut owner = Owner::new(ALL).await;
+    let token = "11111111-2222-4333-8444-555555555555";
+    let body = json!({
+        "Name": "prod/db", "SecretString": "one", "ClientRequestToken": token,
+        "AddReplicaRegions": [{ "Region": AWAY }],
+    });
+    let made = owner.secrets(HOME, "CreateSecret", body).await.expect(200);
+    assert_eq!(made.text_at("/ReplicationStatus/0/Status"), "InSync");
+    let get = json!({ "SecretId": "prod/db" });
+    owner.server.restart().await;
+    let read = owner.secrets(AWAY, "GetSecretValue", get.clone()).await.expect(200);
+    assert_eq!((read.text_at("/SecretString").as_str(), read.text_at("/VersionId").as_str()), ("one", token));
+    let arn = read.text_at("/ARN");
+    assert!(arn.starts_with(&format!("arn:aws:secretsmanager:{AWAY}:")), "{arn}");
+    owner.secrets(AWAY, "GetSecretValue", json!({ "SecretId": arn })).await.expect(200);
+    assert_eq!(refusal(owner.secrets(HOME, "GetSecretValue", json!({ "SecretId": arn })).await), "ResourceNotFoundException");
+    assert_eq!(refusal(owner.secrets("eu-west-1", "GetSecretValue", get.clone()).await), "ResourceNotFoundException");
+    let put = json!({ "SecretId": "prod/db", "SecretString": "two", "ClientRequestToken": token.replace('1', "2") });
+    let refused = owner.secrets(AWAY, "PutSecretValue", put.clone()).await.expect(400);
+    assert_eq!(refused.text_at("/__type"), "InvalidParameterException");
+    assert_eq!(
+        refused.text_at("/Message"),
+        "Operation not permitted on a replica secret. Call must be made in primary secret's region."
+    );
+    owner.secrets(HOME, "PutSecretValue", put).await.expect(200);
+    assert_eq!(owner.secrets(AWAY, "GetSecretValue", get.clone()).await.text_at("/SecretString"), "two");
+    let shown = owner.server.get("secret/data/prod/db", owner.server.root()).await.expect(200);
+    assert_eq!(shown.text_at("/data/data/value"), "two", "Vault's door has no regions");
+
+    let refused = owner.secrets(HOME, "DeleteSecret", get.clone()).await;
+    assert_eq!(refusal(refused), "InvalidParameterException");
+    let remove = json!({ "SecretId": "prod/db", "RemoveReplicaRegions": [AWAY] });
+    owner.secrets(HOME, "RemoveRegionsFromReplication", remove).await.expect(200);
+    assert_eq!(refusal(owner.secrets(AWAY, "GetSecretValue", get.clone()).await), "ResourceNotFoundException");
+    owner.secrets(HOME, "DeleteSecret", get).await.expect(200);
+}
