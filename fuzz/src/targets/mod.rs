@@ -4,6 +4,7 @@ mod aws; // the bodies of AWS's dialects
 mod config; // what an owner wrote
 mod credentials; // signatures, signed tokens, tokens of our own
 mod database; // addresses, statements, names of users
+mod document; // documents attached to secrets and keys
 mod keys; // ciphertexts and what is authenticated with them
 mod log; // records, checkpoints, exports
 mod names; // paths, instants, spans, schedules
@@ -29,6 +30,7 @@ pub const ALL: &[Target] = &[
     target("jwks", credentials::jwks, credentials::jwks_seeds, 1500),
     target("token", credentials::token, credentials::token_seeds, 3000),
     target("policy", policy::policy, none, 1500),
+    target("document", document::document, none, 3000),
     target("policy_name", policy::name, none, 8000),
     target("vault", vault::lower, none, 8000),
     target("aws_secrets_manager", aws::secrets_manager, none, 8000),

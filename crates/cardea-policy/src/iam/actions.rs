@@ -16,6 +16,7 @@ const SECRETS: &[&str] = &[
     "getrandompassword",
     "getresourcepolicy",
     "getsecretvalue",
+    "listresourcepolicies",
     "listsecretversionids",
     "listsecrets",
     "putresourcepolicy",

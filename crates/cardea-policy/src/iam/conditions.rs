@@ -215,14 +215,12 @@ impl Condition {
         if self.negated { matches.not() } else { matches }
     }
 
-    /// By any of the names that are vouched for; by one that is only claimed, nothing is certain.
+    /// By any of the names that are vouched for; by those that are only claimed, nothing becomes sure that would not be sure
+    /// without them.
     fn truth_of_principal(&self, asked: &Asked<'_>) -> Truth {
         let principal = asked.query.principal;
         if principal.arns.is_empty() && principal.claimed.is_empty() {
             return self.truth_of_absent();
-        }
-        if let Test::Null { absent } = self.test {
-            return Truth::of(!absent);
         }
         let of = |arns: &[String]| Truth::any(arns.iter().map(|arn| self.test.matches(arn, asked)));
         let matches = match (of(&principal.arns), of(&principal.claimed)) {
@@ -230,7 +228,15 @@ impl Condition {
             (Truth::No, claimed) => claimed,
             (vouched, _) => vouched,
         };
-        if self.negated { matches.not() } else { matches }
+        let truth = match self.test {
+            Test::Null { absent } => Truth::of(!absent),
+            _ if self.negated => matches.not(),
+            _ => matches,
+        };
+        match truth {
+            Truth::Yes if principal.arns.is_empty() => truth.and(self.truth_of_absent().or_unknown()),
+            truth => truth,
+        }
     }
 
     /// Whether it holds for some callers only, whoever asks: see [`super::Document::is_public`].

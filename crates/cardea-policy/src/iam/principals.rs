@@ -92,15 +92,15 @@ impl Who {
     }
 
     /// By every name that could be the caller's, in any case of its letters: roles are known in one case here, and written in
-    /// any by AWS's users. With `NotPrincipal` it takes the account and every name to be let out.
+    /// any by AWS's users. With `NotPrincipal` it takes the account and a user to be let out; or the account, the role and the
+    /// session.
     pub fn could_deny(&self, principal: &Principal) -> bool {
         if self.negated {
             let listed = |arn: &String| without_partition(arn).is_some_and(|arn| self.lists(&Name::Arn(arn)));
-            let sessions = principal.claimed.iter().filter(|arn| arn.contains(":assumed-role/"));
+            let is_role = |arn: &&String| arn.contains(":role/");
+            let session = principal.claimed.iter().any(|arn| arn.contains(":assumed-role/") && listed(arn));
             let exempt = self.lists(&Name::Account(principal.account.clone()))
-                && !principal.arns.is_empty()
-                && principal.arns.iter().all(listed)
-                && sessions.into_iter().all(listed);
+                && principal.arns.iter().filter(|arn| session || !is_role(arn)).any(listed);
             return !exempt;
         }
         self.everybody

@@ -2,6 +2,7 @@
 
 mod decisions;
 mod operators;
+mod reference;
 mod refused;
 
 use super::{ConditionView, Document, DocumentDecision, DocumentKind, DocumentQuery, Principal, Verdict};

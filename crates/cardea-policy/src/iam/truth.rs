@@ -21,6 +21,11 @@ impl Truth {
         }
     }
 
+    /// What would be no is not known.
+    pub fn or_unknown(self) -> Self {
+        if self == Self::No { Self::Unknown } else { self }
+    }
+
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::No, _) | (_, Self::No) => Self::No,

@@ -102,6 +102,7 @@ fn a_name_that_a_caller_chose_never_lets_him_in_and_can_shut_him_out() {
         ("ArnNotEquals", false, false, true),
         ("ForAllValues:StringEquals", false, true, false),
         ("ForAnyValue:StringNotEquals", false, false, true),
+        ("ForAnyValue:ArnNotEquals", false, false, true),
     ] {
         let document = by_condition("Allow", operator);
         let allowed = |caller: &Principal| verdict(&document, caller) == Verdict::Allowed;
@@ -139,13 +140,19 @@ fn not_principal_lets_out_whose_every_name_is_listed() {
     let alice = "iam::123456789012:user/entity/alice";
     let (app, pod) = ("iam::123456789012:role/kubernetes/app", "sts::123456789012:assumed-role/kubernetes.app/pod");
     let session = session("kubernetes/app", "pod");
+    // A login that is known by its role and as an entity.
+    let mut both = session.clone();
+    both.arns.push(format!("arn:aws:{alice}"));
     for (names, caller, expected) in [
         (vec![root, alice], entity("alice"), Verdict::Silent),
         (vec![root, alice], entity("bob"), Verdict::Denied),
         (vec![alice], entity("alice"), Verdict::Denied),
         (vec![root], entity("alice"), Verdict::Denied),
         (vec![root, app, pod], session.clone(), Verdict::Silent),
-        (vec![root, app], session, Verdict::Denied),
+        (vec![root, app], session.clone(), Verdict::Denied),
+        (vec![root, pod], session, Verdict::Denied),
+        (vec![root, alice], both.clone(), Verdict::Silent),
+        (vec![root, app], both, Verdict::Denied),
         // Nothing vouches for a token's name.
         (vec![root, "iam::123456789012:user/x"], token("x"), Verdict::Denied),
     ] {
