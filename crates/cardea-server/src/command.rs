@@ -4,6 +4,7 @@
 use crate::assembly::{self, url};
 use crate::config::{self, Environment, variable};
 use crate::development::{self, Keys};
+use crate::development_tls::Certificates;
 use crate::flags::{Flags, USAGE};
 use crate::telemetry::{self, ServerLog};
 use crate::{Config, Running, SealConfig, StartError, StorageConfig, Surroundings, hardening, workers};
@@ -66,12 +67,13 @@ fn run(args: &[String]) -> Result<bool, StartError> {
         return Ok(true);
     }
     let mut config = configure(&flags, &environment)?;
+    let mut certificates = None;
     if flags.dev {
         let wishes = &mut flags.wishes;
         wishes.address = wishes.address.take().or_else(|| variable(&environment, "DEV_LISTEN_ADDRESS"));
         let token = || variable(&environment, "DEV_ROOT_TOKEN_ID").map(SecretText::new);
         wishes.root_token = wishes.root_token.take().or_else(token);
-        development::adapt(&mut config, wishes);
+        certificates = development::adapt(&mut config, wishes)?;
     } else if config.storage == StorageConfig::Memory {
         config.warnings.push("the store is in memory: everything is gone with the process".to_owned());
     }
@@ -86,10 +88,11 @@ fn run(args: &[String]) -> Result<bool, StartError> {
     let _pid = config.pid_file.clone().map(PidFile::write).transpose()?;
     let runtime = workers::watch(tokio::runtime::Builder::new_multi_thread().enable_all())
         .map_err(|error| StartError::new(format!("threads cannot be started: {}", error.kind())))?;
-    runtime.block_on(serve(config, &flags, &log))
+    let ca = certificates.as_ref().map(Certificates::ca);
+    runtime.block_on(serve(config, &flags, ca.as_deref(), &log))
 }
 
-async fn serve(config: Config, flags: &Flags, log: &ServerLog) -> Result<bool, StartError> {
+async fn serve(config: Config, flags: &Flags, ca: Option<&Path>, log: &ServerLog) -> Result<bool, StartError> {
     // Before anything is opened: a signal that comes early must not end the process half-way.
     let mut signals = Signals::new()?;
     let tls: Vec<bool> = config.listeners.iter().map(|listener| listener.tls.is_some()).collect();
@@ -114,7 +117,7 @@ async fn serve(config: Config, flags: &Flags, log: &ServerLog) -> Result<bool, S
     print_facts(&facts, &urls);
     match keys {
         Some(keys) => {
-            say!("{}", development::banner(&keys, &address));
+            say!("{}", development::banner(&keys, &address, ca));
             leave_token(flags, &keys);
         }
         None => print_next_steps(&running, &address, facts.opens_itself).await,

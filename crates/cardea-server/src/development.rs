@@ -1,6 +1,7 @@
 //! `-dev`: a server in memory, initialised, unsealed, with a kv at `secret/`, whose root token is known. Everything goes
 //! through the node like anybody's requests. It must never run on a store that outlives the process.
 
+use crate::development_tls::{self, Certificates};
 use crate::{
     Config, ListenerConfig, StartError,
     config::{DialectEntry, StorageConfig},
@@ -14,7 +15,7 @@ use cardea_model::{Body, CanonicalPath, Error, Method, NamespaceId, Params, Secr
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where `-dev` listens, as everybody expects.
@@ -30,6 +31,10 @@ pub(crate) struct Wishes {
     pub no_kv: bool,
     /// What is mounted there has no versions.
     pub kv_version1: bool,
+    /// Encrypted, with certificates made for it.
+    pub tls: bool,
+    pub tls_folder: Option<PathBuf>,
+    pub tls_names: Vec<String>,
 }
 
 /// What a development server shows.
@@ -38,15 +43,26 @@ pub(crate) struct Keys {
     pub root_token: SecretText,
 }
 
-/// Turns a configuration into one of development: in memory, with the development listener first.
-pub(crate) fn adapt(config: &mut Config, wishes: &Wishes) {
+/// Turns a configuration into one of development: in memory, with the development listener first. The certificates last as
+/// long as the value that is returned.
+///
+/// # Errors
+/// Certificates that cannot be made.
+pub(crate) fn adapt(config: &mut Config, wishes: &Wishes) -> Result<Option<Certificates>, StartError> {
     config.storage = StorageConfig::Memory;
     config.witness_file = None;
     config.disable_mlock = true;
     if config.dialects.is_empty() {
         config.dialects = DialectEntry::usual();
     }
-    config.listeners.insert(0, ListenerConfig::plain(wishes.address.as_deref().unwrap_or(ADDRESS)));
+    let address = wishes.address.as_deref().unwrap_or(ADDRESS);
+    let made = match wishes.tls {
+        true => Some(development_tls::make(wishes.tls_folder.as_deref(), &wishes.tls_names, address)?),
+        false => None,
+    };
+    let tls = made.as_ref().map(Certificates::config);
+    config.listeners.insert(0, ListenerConfig { tls, ..ListenerConfig::plain(address) });
+    Ok(made)
 }
 
 /// Initialises and unseals, and mounts what tutorials expect.
@@ -119,12 +135,16 @@ pub(crate) fn store_token(home: &Path, token: &SecretText) -> std::io::Result<()
 }
 
 /// What is printed for the person at the terminal; the lines with the key and the token are read by scripts.
-pub(crate) fn banner(keys: &Keys, address: &str) -> String {
+pub(crate) fn banner(keys: &Keys, address: &str, ca: Option<&Path>) -> String {
+    let (plain, trust) = match ca {
+        None => (", and the connection is not encrypted", String::new()),
+        Some(ca) => ("", format!("\n    $ export VAULT_CACERT='{}'", ca.display())),
+    };
     format!(
         "\nWARNING! Development mode: everything is in memory and gone with the process, the server is\n\
-         unsealed, and the connection is not encrypted. Never use it for real secrets.\n\n\
+         unsealed{plain}. Never use it for real secrets.\n\n\
          To use it from another terminal:\n\n    \
-         $ export VAULT_ADDR='{address}'\n\n\
+         $ export VAULT_ADDR='{address}'{trust}\n\n\
          Unseal Key: {}\n\
          Root Token: {}\n",
         keys.unseal_key.expose(),

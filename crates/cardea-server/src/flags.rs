@@ -42,6 +42,9 @@ Usage: cardea server [options]
   -dev-listen-address=<addr>    Where it listens (or VAULT_DEV_LISTEN_ADDRESS); 127.0.0.1:8200.
   -dev-no-kv                    Mount nothing at secret/.
   -dev-kv-v1                    Mount version 1 of kv at secret/, not version 2.
+  -dev-tls                      Encrypt, with an authority made for this start; its file is printed.
+  -dev-tls-cert-dir=<path>      Leave the certificates in this folder, not in one that goes with the process.
+  -dev-tls-san=<name>           One more name or address in the certificate. Repeatable.
   -dev-no-store-token           Leave ~/.vault-token alone.
 ";
 
@@ -54,6 +57,7 @@ const SWITCHES: &[&str] = &[
     "dev-no-kv",
     "dev-kv-v1",
     "dev-tls",
+    "dev-ha",
     "dev-transactional",
     "dev-auto-seal",
     "dev-skip-init",
@@ -101,6 +105,8 @@ impl Flags {
                 "log-file" => flags.log_file = Some(value()?.into()),
                 "dev-root-token-id" => flags.wishes.root_token = Some(SecretText::new(value()?)),
                 "dev-listen-address" => flags.wishes.address = Some(value()?),
+                "dev-tls-cert-dir" => flags.wishes.tls_folder = Some(value()?.into()),
+                "dev-tls-san" => flags.wishes.tls_names.extend(names(&value()?)),
                 "dev-plugin-dir"
                 | "dev-latency"
                 | "dev-latency-jitter"
@@ -114,6 +120,9 @@ impl Flags {
                 _ => return Err(StartError::new("unknown flag; see -help")),
             }
         }
+        if !flags.wishes.tls && (flags.wishes.tls_folder.is_some() || !flags.wishes.tls_names.is_empty()) {
+            return Err(StartError::new("-dev-tls-cert-dir and -dev-tls-san need -dev-tls"));
+        }
         Ok(flags)
     }
 
@@ -126,7 +135,8 @@ impl Flags {
             "disable-mlock" => self.disable_mlock = on,
             "dev-no-kv" => self.wishes.no_kv = on,
             "dev-kv-v1" => self.wishes.kv_version1 = on,
-            "dev-tls" | "recovery" | "dev-auto-seal" | "dev-skip-init" if on => {
+            "dev-tls" => self.wishes.tls = on,
+            "dev-ha" | "recovery" | "dev-auto-seal" | "dev-skip-init" if on => {
                 return Err(StartError::new(format!("-{name} is not supported")));
             }
             _ if on => self.without_effect.push("a flag of Vault's has no effect in Cardea"),
@@ -134,4 +144,9 @@ impl Flags {
         }
         Ok(())
     }
+}
+
+/// Names between commas.
+fn names(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }

@@ -11,6 +11,7 @@ pub mod listener; // sockets, TLS, HTTP
 pub mod witness; // how far the log had grown, outside the store
 mod command; // `cardea server`
 mod development; // `-dev`
+mod development_tls; // certificates of a day
 mod faults; // none on purpose
 mod fetch; // documents from outside for extensions that ask
 mod flags; // the command line

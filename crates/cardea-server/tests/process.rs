@@ -285,6 +285,43 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
+fn a_development_server_encrypts_with_an_authority_of_its_own() {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    let kept = tempfile::tempdir().unwrap();
+    let folder = format!("-dev-tls-cert-dir={}", kept.path().display());
+    for (more, names) in [
+        (&[][..], &["127.0.0.1", "localhost"][..]),
+        (&[folder.as_str(), "-dev-tls-san=dev.example,10.0.0.7"][..], &["dev.example", "10.0.0.7", "localhost"][..]),
+    ] {
+        let args = [&["-dev", "-dev-tls", "-dev-no-store-token", "-dev-listen-address=127.0.0.1:0"][..], more].concat();
+        let mut server = Server::run(&args, &[]);
+        let output = server.wait_for("server started!");
+        let between = |begin: &str| output.split_once(begin).unwrap().1.split('\'').next().unwrap().to_owned();
+        let address = between("VAULT_ADDR='https://");
+        let ca = between("VAULT_CACERT='");
+        assert!(!output.contains("not encrypted"), "{output}");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&ca).unwrap()).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let client =
+            rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let client = std::sync::Arc::new(client.with_root_certificates(roots).with_no_client_auth());
+        for name in names {
+            let named = ServerName::try_from((*name).to_owned()).unwrap();
+            let session = rustls::ClientConnection::new(client.clone(), named).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, TcpStream::connect(&address).unwrap());
+            stream.write_all(b"GET /v1/sys/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            let _end = stream.read_to_string(&mut answer);
+            assert!(answer.starts_with("HTTP/1.1 200"), "{name}: {answer}");
+        }
+        assert!(server.stop());
+        assert_eq!(Path::new(&ca).exists(), !more.is_empty(), "files of their own folder go with the process");
+    }
+}
+
+#[test]
 fn starts_that_cannot_be_end_with_one_clear_line() {
     let folder = tempfile::tempdir().unwrap();
     let config = deploy(folder.path(), "");
@@ -292,7 +329,8 @@ fn starts_that_cannot_be_end_with_one_clear_line() {
     assert!(fails(&["-nonsense"]).contains("unknown flag"));
     assert!(fails(&["-config"]).contains("-config needs a value"));
     assert!(fails(&["-config=/nonexistent.hcl"]).contains("the file does not exist"));
-    assert!(fails(&["-dev", "-dev-tls"]).contains("-dev-tls is not supported"));
+    assert!(fails(&["-dev", "-dev-tls-san=x"]).contains("need -dev-tls"));
+    assert!(fails(&["-dev", "-dev-tls", "-dev-tls-cert-dir=/nonexistent"]).contains("the folder does not exist"));
     assert!(fails(&[&config, "-log-level=loud"]).contains("-log-level is"));
 
     let lost = tempfile::tempdir().unwrap();
