@@ -153,7 +153,6 @@ def test_rekey(opened):
     assert client.sys.submit_unseal_keys(done["keys_base64"][1:])["sealed"] is False
 
 
-@pytest.mark.xfail(strict=True, reason="known difference: the server has no generate-root")
 def test_generate_root(opened):
     client, keys = opened
     assert client.sys.read_root_generation_progress()["started"] is False

@@ -132,7 +132,6 @@ def test_audit_device(root, name, tmp_path):
         assert {"request", "response"} <= {entry["type"] for entry in entries}
 
 
-@pytest.mark.xfail(strict=True, reason="known difference: a login's token is not listed among the leases")
 def test_leases_of_logins(root, approle, name):
     role = root.auth.approle
     role.create_or_update_approle("r", token_ttl="10m", token_max_ttl="1h", bind_secret_id=False,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// Options of Vault's that shape lines and not where they go; the kernel renders lines, so here they are only judged.
-const SHAPING: [&str; 3] = ["hmac_accessor", "elide_list_responses", "format"];
+const SHAPING: [&str; 1] = ["format"];
 
 /// Checks everything but the options named in `own`, which the device reads itself.
 ///
@@ -21,6 +21,9 @@ pub fn check(options: &BTreeMap<String, String>, own: &[&str]) -> Result<(), Str
             "prefix" => {}
             "log_raw" if flag(value)? => return Err("`log_raw` is refused: the log holds no raw values".into()),
             "log_raw" => {}
+            "hmac_accessor" | "elide_list_responses" => {
+                flag(value)?;
+            }
             "format" if value != "json" => return Err("`format` is not `json`".into()),
             name if SHAPING.contains(&name) || own.contains(&name) => {}
             _ => return Err("an option is not known to this device".into()),

@@ -49,6 +49,7 @@ pub struct Active {
     pub ended: Notify,
     /// Leases whose failure could not be written: tried again from memory until they can.
     pub strays: Mutex<Vec<String>>,
+    pub kept_headers: crate::request_headers::KeptHeaders,
     pub password_policies: RwLock<BTreeMap<String, String>>,
     /// What asks the server to seal itself after an answer was released.
     pub seal_requested: Notify,
@@ -58,6 +59,8 @@ pub struct Active {
     pub rotating: tokio::sync::Mutex<()>,
     /// Rekeying in progress.
     pub rekey: tokio::sync::Mutex<Option<crate::rekey::Rekey>>,
+    /// A root generation in progress.
+    pub root_attempt: tokio::sync::Mutex<Option<crate::root_attempt::RootAttempt>>,
 }
 
 impl Active {

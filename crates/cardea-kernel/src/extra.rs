@@ -33,6 +33,11 @@ pub enum After {
     },
     /// A rotated keyring is durable: use it.
     Keyring(Arc<Keyring>),
+    /// The log keeps a header of requests from now on, or no longer.
+    KeptHeader {
+        name: String,
+        hashed: Option<bool>,
+    },
     /// There is work for the job runner or the revoker.
     Wake,
     /// The set of audit devices changed.
@@ -41,6 +46,8 @@ pub enum After {
     Thaw,
     /// New shares are durable: the rekey is over.
     RekeyDone,
+    /// A root token from shares is durable: its attempt is over.
+    RootMade,
     /// Seal the server once the answer is out.
     Seal,
 }

@@ -43,6 +43,16 @@ pub async fn find(txn: &mut Txn, namespace: &NamespaceId, id: &EntityId) -> Resu
     Ok(found.map(|record| Arc::new(record.0.clone())))
 }
 
+/// Ids of entities after one of them.
+pub async fn ids_after(
+    txn: &mut Txn,
+    namespace: &NamespaceId,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<String>, Error> {
+    view(txn, namespace).names::<EntityRecord>("", after, limit).await
+}
+
 pub async fn find_by_name(txn: &mut Txn, namespace: &NamespaceId, name: &str) -> Result<Option<Arc<Entity>>, Error> {
     let pointer = view(txn, namespace).peek::<EntityPointer>(&format!("name/{name}")).await?;
     match pointer {

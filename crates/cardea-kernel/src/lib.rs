@@ -16,6 +16,7 @@ pub mod mounts; // which engine answers where
 pub mod policies; // what callers may do
 mod census; // gauges that take a walk to know
 pub mod tokens; // what callers show
+pub mod token_leases; // tokens among the leases
 pub mod access_keys; // what callers of signing dialects hold
 pub mod identity; // who callers are
 pub mod login; // from an identification to a token
@@ -27,8 +28,10 @@ pub mod runner; // continues it
 pub mod rotation; // credentials that change at their source
 pub mod rewrap; // rotation of the key-encryption key
 pub mod rekey; // new shares
+pub mod root_attempt; // a root token from shares
 pub mod relearn; // what memory keeps, read anew
 pub mod log; // the follower of the log
+pub mod request_headers; // which of them the log keeps
 pub mod event; // records of what the server does by itself
 pub mod hashes; // keyed hashes
 pub mod quotas; // strangers buy nothing

@@ -10,6 +10,7 @@ use crate::policies::Acls;
 use crate::quotas::Strangers;
 use crate::registry::Registry;
 use crate::rekey::SEAL_KEY;
+use crate::request_headers::KeptHeaders;
 use crate::rewrap::KEYRING_KEY;
 use crate::settings::Settings;
 use crate::tokens::{self, NewToken};
@@ -116,6 +117,12 @@ impl Node {
     #[must_use]
     pub fn active(&self) -> Option<Arc<Active>> {
         self.active.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Names of headers that the log keeps, in lower case: what dialects hand over.
+    #[must_use]
+    pub fn kept_headers(&self) -> Vec<String> {
+        self.active().map(|active| active.kept_headers.now().keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Answers a request, whatever the server's state.
@@ -328,6 +335,8 @@ impl Node {
         let mounts = MountTable::default();
         let mut txn = sealed.txn();
         mounts.load(&mut txn).await?;
+        let kept_headers = KeptHeaders::default();
+        kept_headers.load(&mut txn).await?;
         let password_policies = relearn::password_policies(&mut txn).await?;
         let hashes = Hashes::new(&keyring);
         let log = Log::new(checkpoint_key(&keyring, &self.parts.settings), self.parts.witness.clone());
@@ -352,11 +361,13 @@ impl Node {
             stale: false.into(),
             ended: Notify::new(),
             strays: Mutex::new(Vec::new()),
+            kept_headers,
             password_policies: RwLock::new(password_policies),
             seal_requested: Notify::new(),
             breakers: revoker::Breakers::default(),
             rotating: tokio::sync::Mutex::new(()),
             rekey: tokio::sync::Mutex::new(None),
+            root_attempt: tokio::sync::Mutex::new(None),
         }))
     }
 
@@ -383,7 +394,7 @@ fn checkpoint_key(keyring: &Keyring, settings: &Settings) -> CheckpointKey {
     CheckpointKey::new(&origin(keyring.cluster_id(), &settings.node), &keyring.secret(ClusterSecret::LogSigning))
 }
 
-fn root_token(now: cardea_model::Timestamp) -> NewToken {
+pub(crate) fn root_token(now: cardea_model::Timestamp) -> NewToken {
     NewToken {
         namespace: NamespaceId::root(),
         kind: TokenKind::Service,

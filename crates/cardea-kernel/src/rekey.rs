@@ -4,7 +4,7 @@
 use crate::active::Active;
 use cardea_barrier::{SealKind, SealRecord, SealSettings, ShareCollector};
 use cardea_crypto::constant_time;
-use cardea_crypto::random::uuid4;
+use cardea_crypto::random::{Randomness, uuid4};
 use cardea_model::{Error, SecretBytes};
 use cardea_storage::txn::Txn;
 
@@ -16,14 +16,51 @@ pub struct Rekey {
     pub nonce: String,
     pub settings: SealSettings,
     collector: ShareCollector,
+    /// Whether the new shares must be shown before they hold.
+    pub verified: bool,
     /// Made once the old shares opened the seal; kept until the commit that replaces the seal's record.
-    made: Option<(SealRecord, Vec<SecretBytes>)>,
+    made: Option<Made>,
+}
+
+/// What the old shares led to.
+struct Made {
+    record: SealRecord,
+    shares: Vec<SecretBytes>,
+    /// The share that completed the threshold: its commit may run again, and no other share may take its place.
+    completed_by: SecretBytes,
+    /// The proof that the new shares are in the right hands.
+    proof: Option<Proof>,
+}
+
+struct Proof {
+    nonce: String,
+    collector: ShareCollector,
+    completed_by: Option<SecretBytes>,
+}
+
+impl Proof {
+    fn new(rng: &dyn Randomness) -> Self {
+        Self { nonce: uuid4(rng), collector: ShareCollector::default(), completed_by: None }
+    }
+}
+
+/// New shares, and the nonce of their proof if they must be shown before they hold.
+pub struct NewShares {
+    pub shares: Vec<SecretBytes>,
+    pub proof_nonce: Option<String>,
 }
 
 impl Rekey {
     #[must_use]
     pub fn progress(&self) -> usize {
         self.collector.progress()
+    }
+
+    /// Nonce and progress of the proof, if the new shares wait for it.
+    #[must_use]
+    pub fn proof(&self) -> Option<(&str, usize)> {
+        let proof = self.made.as_ref()?.proof.as_ref()?;
+        Some((&proof.nonce, proof.collector.progress()))
     }
 }
 
@@ -34,7 +71,7 @@ pub async fn seal_record(txn: &mut Txn) -> Result<SealRecord, Error> {
 }
 
 /// Begins; `None` in `active.rekey` means that no rekey is in progress.
-pub async fn begin(active: &Active, txn: &mut Txn, settings: SealSettings) -> Result<(), Error> {
+pub async fn begin(active: &Active, txn: &mut Txn, settings: SealSettings, verified: bool) -> Result<(), Error> {
     let record = seal_record(txn).await?;
     if record.kind != SealKind::Shamir {
         return Err(Error::invalid("the seal has no shares: replace the key file to change its key"));
@@ -43,7 +80,8 @@ pub async fn begin(active: &Active, txn: &mut Txn, settings: SealSettings) -> Re
     if current.is_some() {
         return Err(Error::invalid("rekey already in progress"));
     }
-    *current = Some(Rekey { nonce: uuid4(&*active.rng), settings, collector: ShareCollector::default(), made: None });
+    let nonce = uuid4(&*active.rng);
+    *current = Some(Rekey { nonce, settings, collector: ShareCollector::default(), verified, made: None });
     Ok(())
 }
 
@@ -56,24 +94,76 @@ pub async fn update(
     txn: &mut Txn,
     nonce: &str,
     share: SecretBytes,
-) -> Result<Option<Vec<SecretBytes>>, Error> {
+) -> Result<Option<NewShares>, Error> {
     let record = seal_record(txn).await?;
     let mut guard = active.rekey.lock().await;
     let Some(current) = guard.as_mut() else { return Err(Error::invalid("no rekey in progress")) };
     if !constant_time::eq(current.nonce.as_bytes(), nonce.as_bytes()) {
         return Err(Error::invalid("incorrect nonce supplied"));
     }
-    if current.made.is_none() {
+    if let Some(made) = &current.made {
+        if made.proof.is_some() {
+            return Err(Error::invalid("the new shares are made and wait for their verification"));
+        }
+        if !constant_time::eq(made.completed_by.expose(), share.expose()) {
+            return Err(Error::invalid("the last share was not taken: give it again, or cancel the rekey"));
+        }
+    } else {
+        let completed_by = share.duplicate();
         let Some(key) = current.collector.add(share, record.settings, &*active.rng)? else { return Ok(None) };
         let root = record.unwrap_root(key.expose())?;
         if !constant_time::eq(root.expose(), active.root.expose()) {
             return Err(Error::invalid("the shares do not open this server's seal"));
         }
-        current.made = Some(SealRecord::shamir(&record.cluster_id, &root, current.settings, &*active.rng)?);
+        let (record, shares) = SealRecord::shamir(&record.cluster_id, &root, current.settings, &*active.rng)?;
+        let proof = current.verified.then(|| Proof::new(&*active.rng));
+        current.made = Some(Made { record, shares, completed_by, proof });
     }
-    let Some((next, shares)) = &current.made else { return Ok(None) };
-    txn.put_plain(SEAL_KEY, next.encode()?);
-    Ok(Some(shares.iter().map(SecretBytes::duplicate).collect()))
+    let Some(made) = &current.made else { return Ok(None) };
+    if made.proof.is_none() {
+        txn.put_plain(SEAL_KEY, made.record.encode()?);
+    }
+    Ok(Some(NewShares {
+        shares: made.shares.iter().map(SecretBytes::duplicate).collect(),
+        proof_nonce: made.proof.as_ref().map(|proof| proof.nonce.clone()),
+    }))
+}
+
+/// Takes one new share. Returns whether the new shares hold from now on.
+///
+/// # Errors
+/// Nothing waits for a proof, the nonce is not the proof's, or the shares are not the new ones (the proof starts over).
+pub async fn verify(active: &Active, txn: &mut Txn, nonce: &str, share: SecretBytes) -> Result<bool, Error> {
+    let mut guard = active.rekey.lock().await;
+    let none = || Error::invalid("no rekey verification in progress");
+    let made = guard.as_mut().and_then(|rekey| rekey.made.as_mut()).ok_or_else(none)?;
+    let proof = made.proof.as_mut().ok_or_else(none)?;
+    if !constant_time::eq(proof.nonce.as_bytes(), nonce.as_bytes()) {
+        return Err(Error::invalid("incorrect nonce supplied"));
+    }
+    let again = proof.completed_by.as_ref().is_some_and(|known| constant_time::eq(known.expose(), share.expose()));
+    if !again {
+        proof.completed_by = None;
+        let given = share.duplicate();
+        let Some(key) = proof.collector.add(share, made.record.settings, &*active.rng)? else { return Ok(false) };
+        let root = made.record.unwrap_root(key.expose())?;
+        if !constant_time::eq(root.expose(), active.root.expose()) {
+            return Err(Error::invalid("the shares do not open this server's seal"));
+        }
+        proof.completed_by = Some(given);
+    }
+    // Read, so that a change of the seal in between is a conflict.
+    seal_record(txn).await?;
+    txn.put_plain(SEAL_KEY, made.record.encode()?);
+    Ok(true)
+}
+
+/// Begins the proof anew, under a new nonce; the new shares stay what they are.
+pub async fn restart_proof(active: &Active) {
+    if let Some(proof) = active.rekey.lock().await.as_mut().and_then(|r| r.made.as_mut()).and_then(|m| m.proof.as_mut())
+    {
+        *proof = Proof::new(&*active.rng);
+    }
 }
 
 /// Ends a rekey, done or given up.

@@ -34,6 +34,7 @@ pub async fn if_stale(active: &Active) -> Result<(), Error> {
     }
     let mut txn = active.sealed.txn();
     active.mounts.load(&mut txn).await?;
+    active.kept_headers.load(&mut txn).await?;
     let policies = password_policies(&mut txn).await?;
     *active.password_policies.write().unwrap_or_else(std::sync::PoisonError::into_inner) = policies;
     keyring(active, &mut txn).await?;

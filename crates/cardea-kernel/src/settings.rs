@@ -19,6 +19,8 @@ pub struct Settings {
     pub record_reads: bool,
     /// Refusals without a credential that are recorded singly, per source address and second; the rest is counted.
     pub stranger_refusals_per_s: u32,
+    /// Whether a threshold of shares makes a root token without a token that allows it.
+    pub root_by_shares: bool,
     /// How long the log is kept, in seconds; `None` keeps it for ever.
     pub log_retention_s: Option<u64>,
     /// Directories that no audit device may write into.
@@ -40,6 +42,7 @@ impl Default for Settings {
             max_ttl_s: cardea_model::limit::LEASE_TTL_S_DEFAULT,
             record_reads: true,
             stranger_refusals_per_s: 10,
+            root_by_shares: false,
             log_retention_s: None,
             forbidden_directories: Vec::new(),
             storage_kind: "embedded".to_owned(),

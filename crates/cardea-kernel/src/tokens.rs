@@ -27,6 +27,8 @@ const RANDOM_CHARS: usize = 24;
 pub const DEPTH_MAX: usize = 32;
 /// Prefixes as Vault's clients know them: service and batch; `s.` is what older tools make of custom ids.
 const SERVICE_PREFIX: &str = "hvs.";
+/// Length of a service token's text, in characters.
+pub const SERVICE_TEXT_CHARS: usize = SERVICE_PREFIX.len() + RANDOM_CHARS;
 const BATCH_PREFIX: &str = "hvb.";
 
 /// The record of a service token.
@@ -326,6 +328,16 @@ pub async fn by_accessor(
     Ok(pointer.map(|pointer| pointer.token))
 }
 
+/// Ids of accessors after one of them: as many as there are service tokens.
+pub async fn accessor_ids(
+    txn: &mut Txn,
+    namespace: &NamespaceId,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<String>, Error> {
+    view(txn, namespace).names::<AccessorPointer>("", after, limit).await
+}
+
 /// Accessors of all tokens, in no particular order.
 pub async fn accessors(txn: &mut Txn, namespace: &NamespaceId, limit: usize) -> Result<Vec<String>, Error> {
     let prefix = format!("{}/tokens/token-accessor/", namespace.as_str());
@@ -396,6 +408,24 @@ pub fn is_of_mount(token: &Token, mount_uuid: &str) -> bool {
 #[must_use]
 pub fn is_below(token: &Token, folder: &str) -> bool {
     token.expires.is_some() && (token.path.starts_with(folder) || folder.strip_suffix('/') == Some(token.path.as_str()))
+}
+
+/// Tokens after one of them, by their ids.
+pub async fn page(
+    txn: &mut Txn,
+    namespace: &NamespaceId,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Token>, Error> {
+    let prefix = format!("{}/tokens/token/", namespace.as_str());
+    let start = after.map(|after| format!("{prefix}{after}"));
+    let page = txn.entries::<Token>(prefix.as_bytes(), start.as_deref().map(str::as_bytes), limit).await?;
+    Ok(page.into_iter().map(|(_, token)| token).collect())
+}
+
+/// Whether any token has an end.
+pub async fn any_with_end(txn: &mut Txn, namespace: &NamespaceId) -> Result<bool, Error> {
+    Ok(!view(txn, namespace).names::<ExpiryEntry>("", None, 1).await?.is_empty())
 }
 
 /// Revokes tokens that are `wanted`: of the next `look` tokens after the id `after`, at most `most`. Returns the last id that

@@ -115,6 +115,12 @@ impl Params {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| serde_json::Value::String(value.clone()))
     }
 
+    /// The JSON text of a body member.
+    #[must_use]
+    pub fn json(&self, name: &str) -> Option<&str> {
+        self.body.iter().find(|(key, _)| key == name).map(|(_, raw)| raw.get())
+    }
+
     /// The JSON text of a body member, or the query text; what the log hashes. Texts come without their quotes.
     #[must_use]
     pub fn hashable(&self, name: &str) -> Option<zeroize::Zeroizing<Vec<u8>>> {

@@ -52,6 +52,8 @@ pub enum Access {
     Policy,
     /// Whoever a policy allows with `sudo`.
     Sudo,
+    /// The same; but anybody, where the owner's configuration says so: then the route judges by shares of the seal alone.
+    SudoOrShares,
 }
 
 /// Which capability a route needs.

@@ -171,6 +171,7 @@ fn settings(config: &Config, addresses: &[SocketAddr], storage_kind: &str) -> Se
         default_ttl_s: config.default_ttl_s,
         max_ttl_s: config.max_ttl_s,
         record_reads: config.record_reads,
+        root_by_shares: config.root_by_shares,
         stranger_refusals_per_s: config.stranger_refusals_per_s.unwrap_or(usual.stranger_refusals_per_s),
         log_retention_s: config.log_retention_s,
         forbidden_directories: config.forbidden_directories(),

@@ -408,6 +408,7 @@ impl TestServer {
     pub async fn send(&self, dialect: &dyn Dialect, wire: WireRequest) -> Reply {
         let mut config =
             DialectConfig { logged_headers: self.builder.logged_headers.clone(), ..DialectConfig::default() };
+        config.logged_headers.extend(self.node.kept_headers());
         config.bindings.insert(MOUNT_BINDING.to_owned(), "secret/".to_owned());
         config.bindings.insert(KEYS_BINDING.to_owned(), "transit/".to_owned());
         for binding in REGION_BINDINGS.iter().filter(|_| !self.builder.regions.is_empty()) {

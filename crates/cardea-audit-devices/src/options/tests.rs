@@ -11,6 +11,8 @@ fn options_pass_or_not() {
         (&[("prefix", "#!/bin/sh\n")], false),
         (&[("format", "json"), ("hmac_accessor", "true"), ("elide_list_responses", "false")], true),
         (&[("format", "jsonx")], false),
+        (&[("hmac_accessor", "maybe")], false),
+        (&[("elide_list_responses", "maybe")], false),
         (&[("log_raw", "false")], true),
         (&[("log_raw", "TRUE")], false),
         (&[("log_raw", "maybe")], false),

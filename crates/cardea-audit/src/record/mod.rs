@@ -15,7 +15,7 @@ mod params;
 pub(crate) use bounds::sensitive_fields;
 pub use bounds::{RECORD_BYTES_MAX, RecordError};
 pub use open::OpenRecord;
-pub use params::{PARAMS_MAX, Params, Segment, push_segment, split_name};
+pub use params::{PARAMS_MAX, Params, Segment, push_index, push_segment, split_name};
 
 /// The version of the record's form. A reader refuses what is newer than it knows.
 pub const RECORD_VERSION: u16 = 1;

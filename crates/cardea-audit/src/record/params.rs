@@ -132,7 +132,8 @@ pub fn push_segment(name: &mut String, key: &str) {
     }
 }
 
-fn push_index(name: &mut String, index: usize) {
+/// Appends the place of an item of a list to a name.
+pub fn push_index(name: &mut String, index: usize) {
     if !name.is_empty() {
         name.push('/');
     }

@@ -449,6 +449,7 @@ pub(super) fn take_effect(active: &Active, after: Vec<After>) -> bool {
                 active.barrier.install(keyring);
                 active.wake.notify_waiters();
             }
+            After::KeptHeader { name, hashed } => active.kept_headers.committed(name, hashed),
             After::Wake => active.wake.notify_waiters(),
             After::Devices => active.log.devices_changed(),
             After::Thaw => {
@@ -458,6 +459,11 @@ pub(super) fn take_effect(active: &Active, after: Vec<After>) -> bool {
             After::RekeyDone => {
                 if let Ok(mut rekey) = active.rekey.try_lock() {
                     *rekey = None;
+                }
+            }
+            After::RootMade => {
+                if let Ok(mut attempt) = active.root_attempt.try_lock() {
+                    *attempt = None;
                 }
             }
             After::Seal => seal = true,

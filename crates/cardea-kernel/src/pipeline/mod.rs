@@ -6,6 +6,7 @@ mod authenticate;
 mod authorize;
 mod dispatch;
 mod help;
+mod leaves;
 mod perform;
 mod record;
 mod release;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub async fn answer(active: &Arc<Active>, request: Request) -> Result<Answer, Refusal> {
     let authenticated = authenticate(active, request).await?;
     let resolved = resolve(active, authenticated).await?;
+    let _timed = resolved.is_login().then(|| active.metrics.handle_login_request.timer());
     let decided = authorize(active, resolved).await?;
     let recorded = record(active, decided).await?;
     let unreleased = dispatch(active, recorded).await?;

@@ -4,6 +4,7 @@
 
 use super::authorize::Decided;
 use super::dispatch::{AnswerContent, cause_word};
+use super::leaves;
 use super::resolve::What;
 use crate::active::Active;
 use crate::leases::LeaseRecord;
@@ -75,7 +76,9 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
     let from = resolved.from;
     let known = from.who.caller().is_some();
     let refusal = |error: Error| Refusal { request_id: Some(from.id.clone()), error, warnings: Vec::new() };
-    if active.log.is_stopped() && !facts.is_some_and(|facts| facts.access == Access::Sudo) {
+    if active.log.is_stopped()
+        && !facts.is_some_and(|facts| matches!(facts.access, Access::Sudo | Access::SudoOrShares))
+    {
         return Err(refusal(Error::unavailable("an audit device is too far behind and its owner said to stop")));
     }
     let wanted = facts.is_none_or(|facts| facts.recorded);
@@ -118,8 +121,15 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
         if let Some(ttl) = from.request.wrap_ttl {
             open = open.wrap_ttl_s(ttl.0);
         }
-        for (name, value) in &from.request.origin.headers {
-            open = open.header(name, log::FieldValue::Hashed(active.hashes.audit.text(value)));
+        if !from.request.origin.headers.is_empty() {
+            let kept = active.kept_headers.now();
+            for (name, value) in &from.request.origin.headers {
+                let value = match kept.get(name) {
+                    Some(false) => log::FieldValue::Clear(value.as_str().into()),
+                    _ => log::FieldValue::Hashed(active.hashes.audit.text(value)),
+                };
+                open = open.header(name, value);
+            }
         }
         if !resolved.params.is_empty() {
             let unknown = match &resolved.what {
@@ -456,7 +466,7 @@ fn source(origin: &Origin) -> log::Source {
     }
 }
 
-/// Members of the request: those that the route declared clear stand as they are, the others as one keyed hash each. Names
+/// Members of the request: those that the route declared clear stand as they are, the others as keyed hashes, leaf by leaf. Names
 /// that no route declared are not written: a client may have put a secret there by mistake. Of a request that did not bind
 /// (`unknown` is absent) nothing stands in clear: what has the wrong form is not what the route declared.
 fn log_params(
@@ -474,6 +484,11 @@ fn log_params(
         let declared_clear = facts.clear.contains(&name);
         if unknown.map_or(!declared_clear, |unknown| unknown.iter().any(|n| n == name)) {
             left_out += 1;
+            continue;
+        }
+        // Leaf by leaf, if it has leaves and was understood.
+        let text = params.json(name).filter(|_| unknown.is_some() && !declared_clear);
+        if text.is_some_and(|text| leaves::push(&mut out, name, text, hasher)) {
             continue;
         }
         let Some(value) = params.hashable(name) else { continue };

@@ -50,6 +50,11 @@ impl What {
 }
 
 impl Resolved {
+    /// Whether an auth method judges it.
+    pub(super) fn is_login(&self) -> bool {
+        self.facts().is_some_and(|facts| facts.access == Access::Login)
+    }
+
     pub(super) fn facts(&self) -> Option<&'static RouteFacts> {
         match &self.what {
             What::Bound { op, .. } => Some(op.facts),

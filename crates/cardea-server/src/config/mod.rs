@@ -69,6 +69,8 @@ pub struct Config {
     /// Seconds.
     pub max_ttl_s: u64,
     pub disable_mlock: bool,
+    /// Whether a threshold of shares makes a root token without a token that allows it.
+    pub root_by_shares: bool,
     pub log: LogConfig,
     /// Whether reads leave a durable record.
     pub record_reads: bool,
@@ -104,6 +106,7 @@ impl Default for Config {
             default_ttl_s: ttl_s,
             max_ttl_s: ttl_s,
             disable_mlock: false,
+            root_by_shares: false,
             log: LogConfig::default(),
             record_reads: true,
             log_retention_s: None,

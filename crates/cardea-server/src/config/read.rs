@@ -172,6 +172,7 @@ fn settle(config: &mut Config, mut root: Section) -> Result<(), StartError> {
     // A maximum alone pulls the default down with it, as in Vault.
     config.default_ttl_s = default_ttl.filter(|ttl| *ttl > 0).unwrap_or(config.default_ttl_s.min(config.max_ttl_s));
     config.disable_mlock = root.flag("disable_mlock")?.unwrap_or(config.disable_mlock);
+    config.root_by_shares = root.flag("generate_root_by_shares")?.unwrap_or(false);
     config.pid_file = root.path("pid_file")?;
     config.plugin_directory = root.path("plugin_directory")?;
     log(config, &mut root, &mut warnings)?;

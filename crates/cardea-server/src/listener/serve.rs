@@ -14,7 +14,7 @@ use cardea_kernel::lifecycle::Node;
 use cardea_model::limit::BODY_BYTES_STRANGER_MAX;
 use cardea_model::wire::{TlsFacts, WireRequest, WireResponse};
 use cardea_model::{Answer, Cause, Error, Refusal, SecretBytes};
-use cardea_sdk::dialect::RenderContext;
+use cardea_sdk::dialect::{DialectConfig, RenderContext};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
@@ -148,7 +148,13 @@ async fn exchange(connection: &Connection, request: Request<Incoming>) -> Exchan
         wire.headers.push(("host".to_owned(), authority.as_str().as_bytes().to_vec()));
     }
 
-    let lowered = match dialect.lower(config, wire) {
+    // Few owners keep any: others pay for no copy.
+    let kept = shared.node.kept_headers();
+    let own = (!kept.is_empty()).then(|| {
+        let logged_headers = config.logged_headers.iter().cloned().chain(kept).collect();
+        DialectConfig { logged_headers, ..config.clone() }
+    });
+    let lowered = match dialect.lower(own.as_ref().unwrap_or(config), wire) {
         Ok(lowered) => lowered,
         Err(refusal) => return into_http(dialect.render(config, &context, Err(refusal))).into(),
     };

@@ -368,4 +368,39 @@ async fn what_owners_put_alarms_on_is_counted() {
     assert_eq!(grown("vault_secret_lease_creation"), 2.0);
     assert_eq!(of(&after, "vault_expire_num_leases"), 2.0);
     assert_eq!(of(&after, "vault_expire_num_irrevocable_leases"), 0.0);
+    assert_eq!(of(&after, "vault_identity_num_entities"), 1.0);
+    assert_eq!(of(&after, "vault_token_count"), 3.0, "root, the one that was made, the one of the login");
+    assert_eq!(grown("vault_core_handle_login_request_count"), 1.0);
+    // Vault's form where none is asked for.
+    let json = server.get("sys/metrics", server.root()).await.ok();
+    let gauges = json.at("/Gauges").as_array().unwrap();
+    let leases = gauges.iter().find(|gauge| gauge["Name"] == "vault.expire.num_leases").unwrap();
+    assert_eq!((&leases["Value"], &leases["Labels"]), (&json!(2), &json!({})));
+    server.get("sys/metrics?format=xml", server.root()).await.expect(400);
+}
+
+#[tokio::test]
+async fn tokens_with_an_end_stand_among_the_leases() {
+    let server = TestServer::start().await;
+    let root = server.root().to_owned();
+    assert_eq!(server.list("sys/leases/lookup", &root).await.status, 404, "the first root token has no end");
+    let ids = server.approle("app", json!({ "token_policies": "default", "token_ttl": "10m" })).await;
+    let token = server.login(&ids).await.ok().client_token();
+    assert_eq!(server.list("sys/leases/lookup", &root).await.ok().data(), &json!({ "keys": ["auth/"] }));
+    assert_eq!(server.list("sys/leases/lookup/auth/approle", &root).await.ok().data(), &json!({ "keys": ["login/"] }));
+    let listed = server.list("sys/leases/lookup/auth/approle/login", &root).await.ok();
+    let id = format!("auth/approle/login/{}", listed.text_at("/data/keys/0"));
+    let lookup = async |id: &str| server.post("sys/leases/lookup", &root, json!({ "lease_id": id })).await;
+    let lease = lookup(&id).await.ok();
+    assert_eq!((lease.text_at("/data/id"), lease.number_at("/data/ttl")), (id.clone(), 600));
+    assert_eq!(lease.at("/data/renewable"), &json!(true));
+    for wrong in [id.replace("login", "other"), format!("{id}0"), "auth/approle/login/h".to_owned()] {
+        assert_eq!(lookup(&wrong).await.expect(400).errors(), "invalid lease", "{wrong}");
+    }
+    let renewed = server.post("sys/leases/renew", &root, json!({ "lease_id": id })).await.expect(400);
+    assert_eq!(renewed.errors(), "tokens cannot be renewed through this endpoint");
+    server.post("sys/leases/revoke", &root, json!({ "lease_id": id })).await.expect(204);
+    server.get("auth/token/lookup-self", &token).await.expect(403);
+    lookup(&id).await.expect(400);
+    assert_eq!(server.list("sys/leases/lookup/auth/approle/login", &root).await.status, 404);
 }

@@ -16,11 +16,13 @@ mod keys; // what opens the server
 mod kill; // broken at every numbered point
 mod kv_version1; // what Vault mounts where nothing is said
 mod leases; // credentials that must die
+mod log_detail; // how much the log says
 mod matrix; // every route by every kind of caller
 mod mounts; // which engine answers where
 mod pipeline; // records, refusals, canaries
 mod policies; // what callers may do
 mod retirement; // the end of old credentials
+mod root_generation; // a root token from shares, and shares that must be proven
 mod rotation; // credentials that change at their source
 mod rotation_postgres; // the same over a real database
 mod storm; // everything at once

@@ -135,7 +135,7 @@ async fn nobody_comes_in_but_where_it_is_written_down() {
                     expect("nobody", ask(&server, &row, who).await, &[403]);
                 }
             }
-            Access::Policy | Access::Sudo => {
+            Access::Policy | Access::Sudo | Access::SudoOrShares => {
                 for who in ["", "hvs.unknown", "hvb.unknown", &low, &batch] {
                     expect("a caller without a grant", ask(&server, &row, who).await, &[403]);
                 }
@@ -159,7 +159,10 @@ async fn nobody_comes_in_but_where_it_is_written_down() {
                 faults.push(format!("{name}: is said to leave no record and left {}", after - before));
             }
         }
-        if row.facts.access == Access::Sudo {
+        if row.facts.access == Access::SudoOrShares {
+            open.push(format!("{name}  # {:?}, closed by default", row.facts.access));
+        }
+        if matches!(row.facts.access, Access::Sudo | Access::SudoOrShares) {
             let status = ask(&server, &row, &no_sudo).await;
             if status != 403 {
                 faults.push(format!("{name}: without sudo {status}"));

@@ -159,6 +159,43 @@ fn operators_ask_what_vault_asks() {
 }
 
 #[test]
+fn a_root_token_is_generated_and_read() {
+    const BEGUN: &str = r#"{"started":true,"nonce":"nnn","progress":0,"required":2,"complete":false,"encoded_token":"","otp":"abcd","otp_length":4}"#;
+    const DONE: &str = r#"{"started":true,"nonce":"nnn","progress":2,"required":2,"complete":true,"encoded_token":"CRQQSg","otp":"","otp_length":4}"#;
+    let begun = world(&[("PUT /v1/sys/generate-root/attempt", 200, BEGUN)]);
+    let outcome = begun.run("operator generate-root -init");
+    assert_eq!(outcome.code, 0, "{}", outcome.err);
+    assert!(outcome.out.contains("OTP           abcd") && outcome.out.contains("Progress      0/2"), "{}", outcome.out);
+    assert_eq!(begun.asked(), [r"PUT /v1/sys/generate-root/attempt {}"]);
+    let given =
+        world(&[("GET /v1/sys/generate-root/attempt", 200, BEGUN), ("PUT /v1/sys/generate-root/update", 200, DONE)])
+            .typed("share\n");
+    let outcome = given.run("operator generate-root -nonce=nnn -");
+    assert!(outcome.out.contains("Encoded Token    CRQQSg"), "{}{}", outcome.out, outcome.err);
+    assert_eq!(given.asked()[1], r#"PUT /v1/sys/generate-root/update {"key":"share","nonce":"nnn"}"#);
+    for (arguments, code, out, err) in [
+        ("-decode=CRQQSg -otp=abcd", 0, "hvs.\n", ""),
+        ("-decode=CRQQSg== -otp=abcd -format=json", 0, "{\n  \"token\": \"hvs.\"\n}\n", ""),
+        ("-decode=CRQQSg", 1, "", "Missing otp: use the -otp flag\n"),
+        (
+            "-decode=CRQQSg -otp=abc",
+            1,
+            "",
+            "Error decoding root token: it has another length than the one-time password\n",
+        ),
+        ("-decode=!!! -otp=abcd", 1, "", "Error decoding base64 string: not what came back with the last share\n"),
+        ("-pgp-key=x -init", 1, "", "PGP keys are not supported: the token comes back under a one-time password\n"),
+    ] {
+        let outcome = world(&[]).run(&format!("operator generate-root {arguments}"));
+        assert_eq!((outcome.code, outcome.out.as_str(), outcome.err.as_str()), (code, out, err), "{arguments}");
+    }
+    let cancelled = world(&[("DELETE /v1/sys/generate-root/attempt", 204, "")]);
+    assert_eq!(cancelled.run("operator generate-root -cancel").code, 0);
+    let idle = world(&[("GET /v1/sys/generate-root/attempt", 200, r#"{"started":false,"nonce":""}"#)]);
+    assert!(idle.run("operator generate-root -nonce=n share").err.starts_with("No root generation is in progress."));
+}
+
+#[test]
 fn the_last_share_of_a_rekey_prints_the_new_ones() {
     let status =
         ("GET /v1/sys/rekey/init", 200, r#"{"nonce":"nnn","started":true,"t":1,"n":1,"progress":0,"required":1}"#);

@@ -248,6 +248,14 @@ async fn enable(active: &Active, cx: &mut Context<'_>, input: &EnableInput) -> R
     if input.local.0 {
         cx.warn("local has no meaning here: every device follows the log of its own node");
     }
+    if input
+        .options
+        .0
+        .get("hmac_accessor")
+        .is_some_and(|flag| matches!(flag.to_ascii_lowercase().as_str(), "false" | "f" | "0"))
+    {
+        cx.warn("hmac_accessor = false has no effect: the log has accessors as keyed hashes only, which sys/audit-hash finds");
+    }
     let mut options = input.options.0.clone();
     let on_lag = match options.remove("on_lag").as_deref() {
         None | Some("alarm") => OnLag::Alarm,

@@ -20,9 +20,12 @@ pub enum Op {
     Digest,
     KeyStatus,
     RekeyStatus,
-    RekeyBegin { shares: i64, threshold: i64 },
+    RekeyBegin { shares: i64, threshold: i64, verified: bool },
     RekeyCancel,
     RekeyUpdate { key: SecretText, nonce: String },
+    VerifyStatus,
+    VerifyCancel,
+    VerifyUpdate { key: SecretText, nonce: String },
 }
 
 #[derive(Deserialize)]
@@ -35,6 +38,8 @@ struct BeginInput {
     pgp_keys: Option<loose::List>,
     #[serde(default)]
     require_verification: loose::Flag,
+    #[serde(default)]
+    backup: loose::Flag,
 }
 
 #[derive(Deserialize)]
@@ -69,8 +74,8 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
         Route::write("rekey-begin", "rekey/init", begin)
             .access(Access::Sudo)
             .envelope(Envelope::Bare)
-            .clear(&["secret_shares", "secret_threshold"])
-            .help("Begins a rekey: new shares under a threshold of the old ones.")
+            .clear(&["secret_shares", "secret_threshold", "require_verification"])
+            .help("Begins a rekey: new shares under a threshold of the old ones. With require_verification they hold only after a threshold of them was shown.")
             .example("{\"secret_shares\": 5, \"secret_threshold\": 3}"),
         Route::delete("rekey-cancel", "rekey/init", |p| Bound::plain(p, SysOp::Keys(Op::RekeyCancel)))
             .access(Access::Sudo)
@@ -83,6 +88,22 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
         .envelope(Envelope::Bare)
         .clear(&["nonce"])
         .help("One old share of a rekey."),
+        Route::read("rekey-verify-status", "rekey/verify", |p| Bound::plain(p, SysOp::Keys(Op::VerifyStatus)))
+            .access(Access::Sudo)
+            .envelope(Envelope::Bare)
+            .help("Progress of the verification of new shares."),
+        Route::delete("rekey-verify-cancel", "rekey/verify", |p| Bound::plain(p, SysOp::Keys(Op::VerifyCancel)))
+            .access(Access::Sudo)
+            .action(Action::Delete)
+            .envelope(Envelope::Bare)
+            .help("Begins the verification anew under a new nonce; the new shares stay. To give them up, cancel the rekey."),
+        Route::write("rekey-verify", "rekey/verify", |p| {
+            Bound::read(p, |i: UpdateInput| SysOp::Keys(Op::VerifyUpdate { key: i.key, nonce: i.nonce }))
+        })
+        .access(Access::Sudo)
+        .envelope(Envelope::Bare)
+        .clear(&["nonce"])
+        .help("One new share of a rekey that is to be verified."),
     ]
 }
 
@@ -91,13 +112,16 @@ fn begin(p: &Params) -> Result<Bound<SysOp>, Error> {
         if i.pgp_keys.is_some_and(|keys| !keys.0.is_empty()) {
             return Err(Error::invalid("pgp_keys are not supported"));
         }
-        if i.require_verification.0 {
-            return Err(Error::invalid("require_verification is not supported"));
+        if i.backup.0 {
+            return Err(Error::invalid(
+                "backup is not supported: it keeps shares encrypted by PGP, which are not made here",
+            ));
         }
         let shares = i.secret_shares.map_or(5, |n| n.0);
         Ok(SysOp::Keys(Op::RekeyBegin {
             shares,
             threshold: i.secret_threshold.map_or(if shares == 1 { 1 } else { 3 }, |n| n.0),
+            verified: i.require_verification.0,
         }))
     })
 }
@@ -113,6 +137,24 @@ struct RekeyStatus {
     pgp_fingerprints: Option<Vec<String>>,
     backup: bool,
     verification_required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification_nonce: Option<String>,
+}
+
+#[derive(Serialize)]
+struct VerifyStatus {
+    nonce: String,
+    started: bool,
+    t: u8,
+    n: u8,
+    progress: usize,
+}
+
+async fn verify_status(active: &Active) -> Result<VerifyStatus, Error> {
+    let current = active.rekey.lock().await;
+    let waiting = current.as_ref().and_then(|rekey| Some((rekey.settings, rekey.proof()?)));
+    let (settings, (nonce, progress)) = waiting.ok_or_else(|| Error::invalid("no rekey verification in progress"))?;
+    Ok(VerifyStatus { nonce: nonce.to_owned(), started: true, t: settings.threshold, n: settings.shares, progress })
 }
 
 async fn rekey_status(active: &Active, cx: &mut Context<'_>) -> Result<RekeyStatus, Error> {
@@ -129,7 +171,8 @@ async fn rekey_status(active: &Active, cx: &mut Context<'_>) -> Result<RekeyStat
         required,
         pgp_fingerprints: None,
         backup: false,
-        verification_required: false,
+        verification_required: current.as_ref().is_some_and(|rekey| rekey.verified),
+        verification_nonce: current.as_ref().and_then(|rekey| rekey.proof()).map(|(nonce, _)| nonce.to_owned()),
     })
 }
 
@@ -164,8 +207,9 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             })
         }
         Op::RekeyStatus => Done::object(&rekey_status(active, cx).await?),
-        Op::RekeyBegin { shares, threshold } => {
-            rekey::begin(active, cx.state.kernel_side(), SealSettings::checked(*shares, *threshold)?).await?;
+        Op::RekeyBegin { shares, threshold, verified } => {
+            let settings = SealSettings::checked(*shares, *threshold)?;
+            rekey::begin(active, cx.state.kernel_side(), settings, *verified).await?;
             Done::object(&rekey_status(active, cx).await?)
         }
         Op::RekeyCancel => {
@@ -176,7 +220,7 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             let share = sealed::decode_share(key)?;
             match rekey::update(active, cx.state.kernel_side(), nonce, share).await? {
                 None => Done::object(&rekey_status(active, cx).await?),
-                Some(shares) => {
+                Some(rekey::NewShares { shares, proof_nonce }) => {
                     #[derive(Serialize)]
                     struct Answer {
                         nonce: String,
@@ -186,6 +230,8 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
                         pgp_fingerprints: Option<Vec<String>>,
                         backup: bool,
                         verification_required: bool,
+                        #[serde(skip_serializing_if = "Option::is_none")]
+                        verification_nonce: Option<String>,
                     }
                     let answer = Answer {
                         nonce: nonce.clone(),
@@ -194,12 +240,33 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
                         keys_base64: shares.iter().map(|share| BASE64.encode(share.expose())).collect(),
                         pgp_fingerprints: None,
                         backup: false,
-                        verification_required: false,
+                        verification_required: proof_nonce.is_some(),
+                        verification_nonce: proof_nonce.clone(),
                     };
                     let body = Body::Object(cardea_model::Payload::of(&answer)?);
-                    Ok(Extra::with(body, Extra { after: vec![After::RekeyDone], ..Extra::default() }))
+                    // What waits for its verification is not over.
+                    let after = if proof_nonce.is_some() { Vec::new() } else { vec![After::RekeyDone] };
+                    Ok(Extra::with(body, Extra { after, ..Extra::default() }))
                 }
             }
+        }
+        Op::VerifyStatus => Done::object(&verify_status(active).await?),
+        Op::VerifyCancel => {
+            rekey::restart_proof(active).await;
+            Done::object(&verify_status(active).await?)
+        }
+        Op::VerifyUpdate { key, nonce } => {
+            let share = sealed::decode_share(key)?;
+            if !rekey::verify(active, cx.state.kernel_side(), nonce, share).await? {
+                return Done::object(&verify_status(active).await?);
+            }
+            #[derive(Serialize)]
+            struct Answer<'a> {
+                nonce: &'a str,
+                complete: bool,
+            }
+            let body = Body::Object(cardea_model::Payload::of(&Answer { nonce, complete: true })?);
+            Ok(Extra::with(body, Extra { after: vec![After::RekeyDone], ..Extra::default() }))
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::jobs::{self, Job};
 use crate::leases::{self, LeaseState};
 use crate::metrics::Metrics;
 use crate::system::upgrade;
-use crate::{revoker, surroundings, tokens, ttl};
+use crate::{revoker, surroundings, token_leases, tokens, ttl};
 use async_trait::async_trait;
 use cardea_model::{Action, Body, Error, LeaseFacts, NamespaceId, Params, Timestamp, TtlSeconds, loose};
 use cardea_sdk::external::External;
@@ -170,14 +170,33 @@ fn folder(prefix: &str) -> String {
     if prefix.is_empty() || prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") }
 }
 
+/// The facts of a token that a lease id means.
+async fn lookup_token(cx: &mut Context<'_>, namespace: &NamespaceId, id: &str) -> Result<Outcome, Error> {
+    let now = cx.now;
+    let token = token_leases::find(cx.state.kernel_side(), namespace, id, now).await?;
+    let token = token.ok_or_else(|| Error::invalid("invalid lease"))?;
+    let expires = token.expires.unwrap_or(now);
+    Done::object(&LookupAnswer {
+        id: id.to_owned(),
+        issue_time: token.created.rfc3339(),
+        expire_time: expires.rfc3339(),
+        last_renewal: token.last_renewal.map(Timestamp::rfc3339),
+        renewable: token.renewable,
+        ttl: expires.seconds_from(now),
+        state: LeaseState::Active,
+        attempts: 0,
+        last_error: None,
+    })
+}
+
 pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
     let namespace = cx.mount.namespace.clone();
     let now = cx.now;
     match op {
         Op::Lookup { id } => {
-            let lease = leases::find(cx.state.kernel_side(), &namespace, id)
-                .await?
-                .ok_or_else(|| Error::invalid("invalid lease"))?;
+            let Some(lease) = leases::find(cx.state.kernel_side(), &namespace, id).await? else {
+                return lookup_token(cx, &namespace, id).await;
+            };
             Done::object(&LookupAnswer {
                 id: lease.id,
                 issue_time: lease.issued.rfc3339(),
@@ -190,12 +209,37 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
                 last_error: lease.last_error,
             })
         }
-        Op::List { prefix, after, limit } => Done::keys(
-            leases::children(cx.state.kernel_side(), &namespace, &folder(prefix), after.as_deref(), *limit).await?,
-        ),
+        Op::List { prefix, after, limit } => {
+            let folder = folder(prefix);
+            let txn = cx.state.kernel_side();
+            let mut names = leases::children(txn, &namespace, &folder, after.as_deref(), *limit).await?;
+            if folder.is_empty() && tokens::any_with_end(txn, &namespace).await? {
+                names.push("auth/".to_owned());
+            }
+            if folder.starts_with("auth/") {
+                let (more, whole) = token_leases::children(txn, &namespace, &folder, now).await?;
+                names.extend(more);
+                if !whole {
+                    let most = token_leases::LOOKED_AT_MAX;
+                    cx.warn(format!("only the first {most} tokens were looked at: the list may lack some"));
+                }
+            }
+            names.retain(|name| after.as_ref().is_none_or(|after| name > after));
+            names.sort_unstable();
+            names.dedup();
+            names.truncate(*limit);
+            Done::keys(names)
+        }
+        Op::Renew { id, .. } if token_leases::find(cx.state.kernel_side(), &namespace, id, now).await?.is_some() => {
+            Err(Error::invalid("tokens cannot be renewed through this endpoint"))
+        }
         Op::Renew { id, increment } => renew_plan(cx, &namespace, id, *increment, now).await,
         Op::Revoke { id, sync } => {
             let known = leases::mark_revoking(cx.state.kernel_side(), &namespace, id, now).await?;
+            if !known && let Some(token) = token_leases::find(cx.state.kernel_side(), &namespace, id, now).await? {
+                tokens::revoke(cx.state.kernel_side(), &namespace, &token.id, false).await?;
+                return Ok(Extra::after(After::Wake));
+            }
             if *sync && known {
                 let effect = Effect::of("revoke", &RevokeEffect { ids: vec![id.clone()], force: false })?;
                 return Ok(Outcome::External(Plan { effect, lease: None, recovery: Recovery::Undo }));

@@ -3,10 +3,12 @@
 
 pub mod audit;
 pub mod capabilities;
+pub mod generate_root;
 pub mod keys;
 pub mod leases;
 pub mod mounts;
 pub mod policies;
+pub mod request_headers;
 pub mod tools;
 pub mod wrapping;
 
@@ -41,6 +43,8 @@ pub enum Op {
     Wrapping(wrapping::Op),
     Audit(audit::Op),
     Keys(keys::Op),
+    GenerateRoot(generate_root::Op),
+    RequestHeaders(request_headers::Op),
     Tools(tools::Op),
 }
 
@@ -53,6 +57,8 @@ static ROUTES: LazyLock<Vec<Route<Op>>> = LazyLock::new(|| {
         wrapping::routes(),
         audit::routes(),
         keys::routes(),
+        generate_root::routes(),
+        request_headers::routes(),
         tools::routes(),
     ];
     parts.into_iter().flatten().collect()
@@ -80,6 +86,8 @@ impl Engine for Sys {
             Op::Wrapping(op) => wrapping::handle(&active, cx, op).await,
             Op::Audit(op) => audit::handle(&active, cx, op).await,
             Op::Keys(op) => keys::handle(&active, cx, op).await,
+            Op::RequestHeaders(op) => request_headers::handle(&active, cx, op).await,
+            Op::GenerateRoot(op) => generate_root::handle(&active, cx, op).await,
             Op::Tools(op) => tools::handle(&active, cx, op).await,
         }
     }

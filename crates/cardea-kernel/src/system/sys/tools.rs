@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 const RANDOM_BYTES_MAX: i64 = 128 * 1024;
 
 pub enum Op {
-    Metrics,
+    Metrics { prometheus: bool },
     Random { bytes: usize, hex: bool },
     Hash { input: SecretBytes, hex: bool },
 }
@@ -86,12 +86,13 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
     vec![
         Route::read("metrics", "metrics", |p| {
             Bound::try_read(p, |i: MetricsInput| match i.format.as_str() {
-                "" | "prometheus" => Ok(SysOp::Tools(Op::Metrics)),
-                _ => Err(Error::invalid("unsupported metrics format; prometheus is what this server has")),
+                "" => Ok(SysOp::Tools(Op::Metrics { prometheus: false })),
+                "prometheus" => Ok(SysOp::Tools(Op::Metrics { prometheus: true })),
+                _ => Err(Error::invalid("unsupported metrics format; it is prometheus, or none for JSON")),
             })
         })
         .clear(&["format"])
-        .help("Metrics in Prometheus' exposition format."),
+        .help("Metrics as JSON, or with format=prometheus in Prometheus' exposition format."),
         Route::write("tools-random", "tools/random", random)
             .clear(&["bytes", "format"])
             .help("Random bytes.")
@@ -106,13 +107,13 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
 
 pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
     match op {
-        Op::Metrics => {
-            let text = active.metrics.prometheus(&active.sealed.store().stats());
-            Ok(Done::body(Body::Raw {
-                status: 200,
-                content_type: "text/plain",
-                bytes: SecretBytes::new(text.into_bytes()),
-            }))
+        Op::Metrics { prometheus } => {
+            let stats = active.sealed.store().stats();
+            let (content_type, text) = match prometheus {
+                true => ("text/plain", active.metrics.prometheus(&stats)),
+                false => ("application/json", active.metrics.json(&stats, cx.now)?.text().to_owned()),
+            };
+            Ok(Done::body(Body::Raw { status: 200, content_type, bytes: SecretBytes::new(text.into_bytes()) }))
         }
         Op::Random { bytes, hex } => {
             #[derive(Serialize)]

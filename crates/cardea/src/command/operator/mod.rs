@@ -1,5 +1,6 @@
 //! `operator`: what the keepers of the unseal keys do.
 
+mod generate_root;
 mod init;
 mod rekey;
 mod rotate;
@@ -58,6 +59,15 @@ pub const COMMANDS: &[Command] = &[
         traits: Traits::SERVER,
         count: (0, 1),
         run: rekey::run,
+    },
+    Command {
+        name: "operator generate-root",
+        arguments: "[KEY]",
+        summary: "Makes a root token, given enough shares of the unseal key",
+        flags: &[generate_root::FLAGS],
+        traits: Traits::SERVER,
+        count: (0, 1),
+        run: generate_root::run,
     },
     Command {
         name: "operator rotate",

@@ -17,6 +17,9 @@ pub const FLAGS: &[Flag] = &[
     Flag::switch("status", "Print how far it is."),
     Flag::text("nonce", "What was printed at the beginning; needed with each share that is not typed in."),
     Flag::text("target", "barrier or recovery; barrier if absent."),
+    Flag::switch("backup", "Not supported: shares are not kept."),
+    Flag::switch("backup-retrieve", "Not supported: shares are not kept."),
+    Flag::switch("backup-delete", "Not supported: shares are not kept."),
     Flag::switch("verify", "With -init: the new shares must be proven before they hold. Else: about that proof."),
 ];
 
@@ -36,6 +39,11 @@ pub fn run(call: &Call) -> Result<(), Failure> {
     let given = &call.given;
     if given.is_set("pgp-keys") {
         return Err(Failure::usage("PGP keys are not supported"));
+    }
+    if ["backup", "backup-retrieve", "backup-delete"].iter().any(|flag| given.is_set(flag)) {
+        return Err(Failure::usage(
+            "Backups of shares are not supported: they are encrypted by PGP, which is not used here",
+        ));
     }
     let about_proof = given.switch("verify") && !given.switch("init");
     let routes = match (given.text("target").unwrap_or("barrier").to_ascii_lowercase().as_str(), about_proof) {
