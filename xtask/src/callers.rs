@@ -70,6 +70,12 @@ const RULES: &[Rule] = &[
         why: "effects outside are performed between an intent and its outcome, and nowhere else",
     },
     Rule {
+        word: ".call_source(",
+        within: &["crates/"],
+        allowed: &["crates/cardea-engines/src/http_provider/source.rs", "crates/cardea-engines/src/webhook/source.rs"],
+        why: "sources that speak HTTP are called by the steps of a rotation, and by nothing else",
+    },
+    Rule {
         word: "SystemTime::now",
         within: &["crates/"],
         allowed: &["crates/cardea-server/src/", "crates/cardea/src/", "crates/cardea-storage/src/"],

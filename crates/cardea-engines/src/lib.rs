@@ -4,8 +4,13 @@
 #![forbid(unsafe_code)]
 
 pub mod database; // users of databases who die on time
+pub mod http_provider; // keys at services with an HTTP API
 pub mod kv; // secrets with versions
 pub mod transit; // keys that nobody sees
+pub mod webhook; // rotators of the owner's own
+
+#[cfg(test)]
+mod testing; // a mount of any engine
 
 use cardea_sdk::erased::{AnyEngine, Erased};
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use cardea_model::rotation::{RotationSettings, RotationStep};
 use cardea_model::{Error, Origin, Payload};
 use cardea_sdk::ExternalError;
 use cardea_sdk::erased::AnyEngine;
-use cardea_sdk::rotation::{Change, Ending, Found, NewValue, RotationError, Rotator, Turn};
+use cardea_sdk::rotation::{Ending, Found, NewValue, RotationError, Rotator, Turn};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -185,7 +185,7 @@ async fn look(
         let mut txn = active.sealed.txn();
         let now = txn.now().await?;
         let mut cx = surroundings::outside(active, &mut txn, place, now);
-        let change = Change { secret, token: &turn.token, begun: turn.begun, settings: &turn.settings };
+        let change = turn.change(secret);
         let asked = rotator.sessions(&mut cx, &change, old(turn)?);
         found.sessions = tokio::time::timeout(CALL_MAX, asked).await.map_err(|_| late())??;
     }
@@ -243,7 +243,7 @@ async fn call(
     let mut txn = active.sealed.txn();
     let now = txn.now().await?;
     let mut cx = surroundings::outside(active, &mut txn, place, now);
-    let change = Change { secret, token: &turn.token, begun: turn.begun, settings: &turn.settings };
+    let change = turn.change(secret);
     let values = &turn.values;
     let work = async {
         match turn.step {

@@ -178,6 +178,11 @@ impl RotationFailureClass {
             Self::RotatorRefused => "rotator-refused",
         }
     }
+
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::SourceDown, Self::ValueRefused, Self::RotatorRefused].into_iter().find(|one| one.as_str() == word)
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ pub mod pattern; // how a route's pattern binds a path
 pub mod context; // what an operation may use
 pub mod outcome; // what an operation wants done
 pub mod external; // effects outside: plan, perform, settle, revoke
+pub mod call; // calls to sources that speak HTTP
 pub mod fetch; // public facts of others, read before a transaction
 pub mod compute; // work that keeps a processor busy
 pub mod material; // how the outside calls one version of a key's material
@@ -24,6 +25,7 @@ pub mod erased; // the same traits behind trait objects; what the kernel holds
 
 pub use async_trait::async_trait;
 pub use auth_method::{AuthMethod, Identification, TokenTerms, Vouch};
+pub use call::{Address, Call, HttpAnswer, HttpCall, HttpMethod};
 pub use context::{Context, OutsideContext};
 pub use engine::Engine;
 pub use external::{Effect, ExternalError, Lease, Revoker};

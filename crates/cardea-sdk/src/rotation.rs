@@ -102,11 +102,15 @@ pub enum NewValue {
 pub struct Change<'t> {
     /// The path of the secret, its mount's included.
     pub secret: &'t str,
+    /// The secret's own id, which no other one ever has, and which stays where its path does not.
+    pub id: &'t str,
     /// What was done for it once is not done again. It is also the id of the new version.
     pub token: &'t str,
     /// When it began; where the source makes the value, when it was first to be asked for this token.
     pub begun: Timestamp,
     pub settings: &'t RotationSettings,
+    /// To retire: the rotator that made the old value; nothing if somebody wrote it.
+    pub made_by: Option<&'t str>,
 }
 
 /// What a change that is taken back has left at the source.
@@ -151,10 +155,27 @@ pub trait Rotates: Send + Sync {
     async fn failed(&self, cx: &mut Context<'_>, turn: &Turn, error: &RotationError) -> Result<(), Error>;
 }
 
+impl Turn {
+    /// The change that it is a step of.
+    #[must_use]
+    pub fn change<'t>(&'t self, secret: &'t str) -> Change<'t> {
+        Change {
+            secret,
+            id: &self.id,
+            token: &self.token,
+            begun: self.begun,
+            settings: &self.settings,
+            made_by: self.made_by.as_deref(),
+        }
+    }
+}
+
 /// One step of one change.
 pub struct Turn {
     /// Of the record, in its engine.
     pub name: String,
+    /// Of the secret: no other one ever has it.
+    pub id: String,
     /// The path inside the mount that policies and the log know it by.
     pub path: String,
     pub settings: RotationSettings,
@@ -165,6 +186,8 @@ pub struct Turn {
     /// wanted, and the old one alone is known. Else see [`Values`].
     pub values: Values,
     pub leftover: Leftover,
+    /// See [`Change::made_by`].
+    pub made_by: Option<String>,
     /// To retire: what has to be done about the old credential.
     pub ending: Option<Ending>,
 }

@@ -1,17 +1,23 @@
 //! Documents from outside for extensions that ask: one GET, bounded in size and time, over TLS or to this machine itself.
+//! Calls to sources (`calls`) go the same way.
 //!
-//! It must never follow a redirect, send a credential or anything that a caller said, or fall back from TLS to plain.
+//! It must never follow a redirect, send a credential or anything that a caller said (calls do, to where an owner said), or
+//! fall back from TLS to plain.
+
+mod calls;
 
 use bytes::Bytes;
 use cardea_sdk::fetch::DOCUMENT_BYTES_MAX;
 use cardea_sdk::{Fetch, FetchError, async_trait};
 use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::client::conn::http1::SendRequest;
 use hyper::header::{ACCEPT, HOST, USER_AGENT};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use std::convert::Infallible;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,11 +34,13 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Fetches over the machine's network, and from its files.
 pub(crate) struct Outside {
     limit: Duration,
+    /// For the answer of a source.
+    answer_limit: Duration,
 }
 
 impl Default for Outside {
     fn default() -> Self {
-        Self { limit: FETCH_MAX }
+        Self { limit: FETCH_MAX, answer_limit: calls::ANSWER_MAX }
     }
 }
 
@@ -74,7 +82,17 @@ fn too_large() -> FetchError {
     FetchError::new(format!("larger than {DOCUMENT_BYTES_MAX} bytes"))
 }
 
+/// A connection that can carry HTTP.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for S {}
+
 async fn get(address: &str, ca_pem: &str) -> Result<Vec<u8>, FetchError> {
+    let (wire, uri) = open(address, ca_pem).await?;
+    ask(wire, &uri).await
+}
+
+/// A connection to where the address leads, and the address as HTTP reads it.
+async fn open(address: &str, ca_pem: &str) -> Result<(Box<dyn Wire>, Uri), FetchError> {
     let bad = || FetchError::new("not an address");
     let uri: Uri = address.parse().map_err(|_| bad())?;
     let authority = uri.authority().ok_or_else(bad)?;
@@ -97,11 +115,12 @@ async fn get(address: &str, ca_pem: &str) -> Result<Vec<u8>, FetchError> {
     let plain = TcpStream::connect(allowed.as_slice()).await;
     let plain = plain.map_err(|error| FetchError::new(format!("cannot connect: {}", error.kind())))?;
     if !secure {
-        return ask(plain, &uri).await;
+        return Ok((Box::new(plain), uri));
     }
     let name = ServerName::try_from(host).map_err(|_| bad())?;
     let tls = TlsConnector::from(trusting(ca_pem).await?).connect(name, plain).await;
-    ask(tls.map_err(|error| FetchError::new(format!("TLS failed: {error}")))?, &uri).await
+    let tls = tls.map_err(|error| FetchError::new(format!("TLS failed: {error}")))?;
+    Ok((Box::new(tls), uri))
 }
 
 /// TLS that believes the given authorities; without any, those of the operating system.
@@ -137,17 +156,23 @@ impl Drop for Driver {
     }
 }
 
-async fn ask<S>(stream: S, uri: &Uri) -> Result<Vec<u8>, FetchError>
+/// HTTP over a connection, for one request.
+async fn handshake<B>(wire: Box<dyn Wire>) -> Result<(SendRequest<B>, Driver), hyper::Error>
 where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
-    let failed = |error: hyper::Error| FetchError::new(format!("the answer cannot be read: {error}"));
     let mut builder = hyper::client::conn::http1::Builder::new();
     builder.max_buf_size(HEAD_BYTES_MAX);
-    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    let _driver = Driver(tokio::spawn(async move {
+    let (sender, connection) = builder.handshake(TokioIo::new(wire)).await?;
+    let driver = Driver(tokio::spawn(async move {
         let _ = connection.await;
     }));
+    Ok((sender, driver))
+}
+
+async fn ask(wire: Box<dyn Wire>, uri: &Uri) -> Result<Vec<u8>, FetchError> {
+    let failed = |error: hyper::Error| FetchError::new(format!("the answer cannot be read: {error}"));
+    let (mut sender, _driver) = handshake(wire).await.map_err(failed)?;
     let request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
         .header(HOST, uri.authority().map_or("", |authority| authority.as_str()))
         .header(ACCEPT, "application/json")

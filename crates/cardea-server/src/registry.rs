@@ -14,6 +14,8 @@ use cardea_dialects::aws_secrets_manager::AwsSecretsManager;
 use cardea_dialects::aws_sts::AwsSts;
 use cardea_dialects::vault::Vault;
 use cardea_engines::database::DatabaseEngine;
+use cardea_engines::http_provider::HttpProvider;
+use cardea_engines::webhook::Webhook;
 use cardea_kernel::registry::Registry;
 use cardea_sdk::database::Database;
 use cardea_sdk::dialect::{Dialect, DialectConfig};
@@ -64,6 +66,8 @@ pub(crate) fn registry(config: &Config, rng: &Arc<dyn Randomness>) -> Registry {
     }
     registry
         .engine(Arc::new(Erased(DatabaseEngine::new(databases(rng)))))
+        .engine(Arc::new(Erased(HttpProvider::new(Arc::new(Outside::default())))))
+        .engine(Arc::new(Erased(Webhook::new(Arc::new(Outside::default())))))
         .auth(Arc::new(ErasedAuth(AppRole)))
         .auth(Arc::new(ErasedAuth(Jwt::new(Arc::new(Outside::default())))))
         .device(Arc::new(FileDeviceKind::new(config.forbidden_directories())))

@@ -11,9 +11,11 @@
 mod builder; // how a server is made
 mod clock; // time that only tests move
 mod documents; // what lies outside
+mod hook; // a rotator of somebody else's
 mod plug; // what lies between a node and its disk: power and faults
 mod reply; // a response, taken apart
 mod server; // the server
+mod provider; // a service that makes keys
 mod source; // a system behind the server
 
 pub mod synthetic; // an engine that issues credentials of the fake source
@@ -22,7 +24,9 @@ pub mod toy; // the second dialect
 pub use builder::Builder;
 pub use clock::TestClock;
 pub use documents::Documents;
+pub use hook::{HOOK, HOOK_SECRET, Hook, Hooked};
 pub use plug::Plug;
+pub use provider::{ADMIN_TOKEN, Answers, Key, PROVIDER, Provider};
 pub use reply::Reply;
 pub use server::{Call, TestServer};
 pub use source::{FakeSource, Mode, User};

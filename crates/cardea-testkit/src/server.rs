@@ -6,7 +6,9 @@
 use crate::builder::Builder;
 use crate::clock::TestClock;
 use crate::documents::Documents;
+use crate::hook::Hook;
 use crate::plug::Plug;
+use crate::provider::Provider;
 use crate::reply::Reply;
 use crate::source::FakeSource;
 use crate::synthetic::Synthetic;
@@ -16,6 +18,8 @@ use cardea_auth::jwt::Jwt;
 use cardea_crypto::random::{Randomness, SeededRandomness};
 use cardea_dialects::vault::Vault;
 use cardea_engines::database::DatabaseEngine;
+use cardea_engines::http_provider::HttpProvider;
+use cardea_engines::webhook::Webhook;
 use cardea_kernel::access_keys::{self, NewKey, Owner};
 use cardea_kernel::active::Active;
 use cardea_kernel::lifecycle::{Node, Parts};
@@ -57,11 +61,31 @@ pub struct TestServer {
     disk: Arc<dyn Store>,
     memory: MemoryStore,
     clock: TestClock,
-    source: FakeSource,
+    outside: Outside,
     rng: Arc<dyn Randomness>,
     witness: Arc<MemoryWitness>,
     shares: Vec<String>,
     root: String,
+}
+
+/// What lies behind a server and is called by it.
+#[derive(Clone, Default)]
+struct Outside {
+    source: FakeSource,
+    provider: Provider,
+    hook: Hook,
+}
+
+impl Outside {
+    fn fork(&self) -> Self {
+        Self { source: self.source.fork(), provider: self.provider.fork(), hook: self.hook.fork() }
+    }
+
+    fn arm(&self, plan: &Arc<FaultPlan>) {
+        self.source.arm(plan.clone());
+        self.provider.arm(plan.clone());
+        self.hook.arm(plan.clone());
+    }
 }
 
 /// What a witness remembers.
@@ -110,7 +134,7 @@ impl TestServer {
         let memory = MemoryStore::new(clock.for_store());
         let disk = builder.disk.clone().unwrap_or_else(|| Arc::new(memory.clone()));
         let rng: Arc<dyn Randomness> = Arc::new(SeededRandomness::new(&builder.seed));
-        Self::assemble(builder, clock, memory, disk, FakeSource::default(), rng, Arc::default())
+        Self::assemble(builder, clock, memory, disk, Outside::default(), rng, Arc::default())
     }
 
     fn assemble(
@@ -118,13 +142,14 @@ impl TestServer {
         clock: TestClock,
         memory: MemoryStore,
         disk: Arc<dyn Store>,
-        source: FakeSource,
+        outside: Outside,
         rng: Arc<dyn Randomness>,
         witness: Arc<MemoryWitness>,
     ) -> Self {
         let plug = Plug::new(disk.clone());
-        let node = make_node(&builder, &plug, &source, &rng, &witness);
-        Self { builder, node, plug, disk, memory, clock, source, rng, witness, shares: Vec::new(), root: String::new() }
+        let node = make_node(&builder, &plug, &outside, &rng, &witness);
+        let (shares, root) = (Vec::new(), String::new());
+        Self { builder, node, plug, disk, memory, clock, outside, rng, witness, shares, root }
     }
 
     /// Initialises over the wire and keeps what was handed out.
@@ -165,8 +190,8 @@ impl TestServer {
         self.plug.cut();
         self.node.seal().await;
         self.plug = Plug::new(self.disk.clone());
-        self.node = make_node(&self.builder, &self.plug, &self.source, &self.rng, &self.witness);
-        self.source.arm(FaultPlan::quiet());
+        self.node = make_node(&self.builder, &self.plug, &self.outside, &self.rng, &self.witness);
+        self.outside.arm(&FaultPlan::quiet());
     }
 
     /// A crash, and the unsealing after it.
@@ -188,7 +213,7 @@ impl TestServer {
             clock,
             memory.clone(),
             Arc::new(memory),
-            self.source.fork(),
+            self.outside.fork(),
             rng,
             witness,
         );
@@ -219,7 +244,7 @@ impl TestServer {
     /// From now on commits, syncs and calls to the source are counted and broken by this plan, until the next restart.
     pub fn arm(&self, plan: &Arc<FaultPlan>) {
         self.plug.arm(plan.clone());
-        self.source.arm(plan.clone());
+        self.outside.arm(plan);
     }
 
     #[must_use]
@@ -246,7 +271,17 @@ impl TestServer {
 
     #[must_use]
     pub fn source(&self) -> &FakeSource {
-        &self.source
+        &self.outside.source
+    }
+
+    #[must_use]
+    pub fn provider(&self) -> &Provider {
+        &self.outside.provider
+    }
+
+    #[must_use]
+    pub fn hook(&self) -> &Hook {
+        &self.outside.hook
     }
 
     #[must_use]
@@ -506,7 +541,7 @@ impl TestServer {
     /// Mounts `database/` over the fake source, with a connection `app` by the source's user `cardea`, and a role `app` whose
     /// users live an hour and at most a day.
     pub async fn database(&self) {
-        self.source.add_user("cardea", "initial-root-password");
+        self.outside.source.add_user("cardea", "initial-root-password");
         self.mount("database", "database").await;
         let connection = json!({
             "plugin_name": "fake-database-plugin",
@@ -601,11 +636,14 @@ async fn waits_for_source(active: &Active, txn: &mut Txn, mount: &Mount, now: Ti
 fn make_node(
     builder: &Builder,
     plug: &Arc<Plug>,
-    source: &FakeSource,
+    outside: &Outside,
     rng: &Arc<dyn Randomness>,
     witness: &Arc<MemoryWitness>,
 ) -> Arc<Node> {
+    let Outside { source, provider, hook } = outside;
     let mut registry = Registry::default()
+        .engine(Arc::new(Erased(HttpProvider::new(Arc::new(provider.clone())))))
+        .engine(Arc::new(Erased(Webhook::new(Arc::new(hook.clone())))))
         .engine(Arc::new(Erased(Synthetic(source.clone()))))
         .engine(Arc::new(Erased(DatabaseEngine::new(vec![Arc::new(source.clone())]))))
         .auth(Arc::new(ErasedAuth(cardea_auth::approle::AppRole)))

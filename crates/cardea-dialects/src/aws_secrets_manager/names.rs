@@ -57,8 +57,8 @@ pub(super) fn rotator_arn(config: &DialectConfig, region: &str, settings: &Rotat
 /// What such an ARN, or its last two parts alone, say. Whose account and region it names does not matter: no function is
 /// ever called.
 pub(super) fn of_rotator(given: &str) -> Result<(String, RotationStrategy), Fault> {
-    let words = "The RotationLambdaARN must end in function:<strategy>:<database mount>/<connection>, where the strategy is \
-                 single-user, single-user-by-rotator or alternating-users.";
+    let words = "The RotationLambdaARN must end in function:<strategy>:<mount>/<name> of a rotator, where the strategy is \
+                 single-user, single-user-by-rotator, alternating-users or new-key.";
     let refused = || Fault::new("InvalidParameterException", words);
     let rest = match given.strip_prefix("arn:") {
         Some(arn) => arn.split_once(":function:").ok_or_else(refused)?.1,

@@ -25,6 +25,8 @@ const WINDOW_S_MAX: u64 = 86_400;
 const RETIRE_AFTER_S_MIN: u64 = 60;
 /// Settling time of what is seen, in seconds, where its owner named none.
 const RETIRE_AFTER_S_DEFAULT: u64 = 300;
+/// How long an old key lives, in seconds, where its owner said nothing: a day. No later rotation takes its place.
+const RETIRE_KEY_AFTER_S_DEFAULT: u64 = 86_400;
 /// Longest, in seconds: a year. What shall live longer has no rule.
 const RETIRE_AFTER_S_MAX: u64 = 366 * 86_400;
 
@@ -251,6 +253,15 @@ pub async fn configure(cx: &mut Context<'_>, path: &CanonicalPath, change: &Chan
     }
     settings.window_s = change.window_s.unwrap_or(settings.window_s);
     settings.retire = change.retire.of(settings.retire.take())?;
+    if settings.strategy == RotationStrategy::NewKey && settings.retire.is_none() {
+        if change.retire.bar == Some(None) {
+            return Err(Error::invalid(
+                "field `retire_bar` is none: no later rotation would end a key that a source has made",
+            ));
+        }
+        let after_s = RETIRE_KEY_AFTER_S_DEFAULT;
+        settings.retire = Some(RetireRule { bar: RetireBar::Time, after_s, latest_s: None, end_sessions: false });
+    }
     check(settings)?;
     let name = settings.policy_name()?;
     CanonicalPath::parse(&name)?;

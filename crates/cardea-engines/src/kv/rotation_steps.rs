@@ -121,6 +121,7 @@ async fn next_ending(
     }
     Ok(Some(Turn {
         name: name.to_owned(),
+        id: secret.id.clone(),
         path: format!("data/{name}"),
         settings,
         token: run.token.clone(),
@@ -128,6 +129,7 @@ async fn next_ending(
         step: RotationStep::Retire,
         values: Values { wanted: current, known: vec![old] },
         leftover: Leftover::Nothing,
+        made_by: secret.version(run.from).and_then(|version| version.rotator.clone()),
         ending: Some(ending),
     }))
 }
@@ -232,6 +234,7 @@ impl Rotates for Kv {
         }
         Ok(Some(Turn {
             name: name.to_owned(),
+            id: secret.id.clone(),
             path: format!("data/{name}"),
             settings: rotation.settings,
             token,
@@ -239,6 +242,7 @@ impl Rotates for Kv {
             step,
             values,
             leftover,
+            made_by: None,
             ending: None,
         }))
     }

@@ -1,5 +1,7 @@
 //! Servers that answer as they should, and in every way that they should not.
 
+mod calls;
+
 use super::Outside;
 use cardea_sdk::Fetch;
 use cardea_sdk::fetch::DOCUMENT_BYTES_MAX;
@@ -14,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 fn outside() -> Outside {
-    Outside { limit: Duration::from_millis(500) }
+    Outside { limit: Duration::from_millis(500), answer_limit: Duration::from_millis(500) }
 }
 
 /// Answers every connection with these bytes, and keeps it open if `hangs`.

@@ -24,7 +24,9 @@ mod policies; // what callers may do
 mod retirement; // the end of old credentials
 mod root_generation; // a root token from shares, and shares that must be proven
 mod rotation; // credentials that change at their source
+mod rotation_keys; // keys that a provider makes
 mod rotation_postgres; // the same over a real database
+mod rotation_webhook; // rotations whose steps somebody else does
 mod storm; // everything at once
 mod tokens; // what callers show
 mod toy; // one core, two doors

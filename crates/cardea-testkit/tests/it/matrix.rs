@@ -59,7 +59,7 @@ fn rows(active: &Active) -> Vec<Row> {
 /// A server with every engine mounted.
 async fn server() -> TestServer {
     let server = TestServer::start().await;
-    for kind in ["kv", "kv-v1", "transit", "database", "synthetic"] {
+    for kind in ["kv", "kv-v1", "transit", "database", "http-provider", "webhook", "synthetic"] {
         server.mount(kind, kind).await;
     }
     for kind in ["approle", "jwt"] {

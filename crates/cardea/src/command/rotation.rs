@@ -13,9 +13,12 @@ use cardea_client::Request;
 use serde_json::{Map, Value, json};
 
 const SETTINGS: &[Flag] = &[
-    Flag::text("rotator", "Who changes the credential: a database mount, a slash and the name of a connection."),
-    Flag::text("username", "The user whose password is rotated."),
-    Flag::text("strategy", "single-user, single-user-by-rotator or alternating-users."),
+    Flag::text(
+        "rotator",
+        "Who changes the credential: the mount of a rotator, a slash and a name in it, as database/orders.",
+    ),
+    Flag::text("username", "The user whose password or key is rotated."),
+    Flag::text("strategy", "single-user, single-user-by-rotator, alternating-users or new-key."),
     Flag::span("every", "From one rotation to the next; 0 rotates on demand alone."),
     Flag::text("schedule", "Times instead of a span, in UTC, as cron(0 8 1 * ? *)."),
     Flag::span("window", "How long after such a time a rotation may begin; 0 for without end."),

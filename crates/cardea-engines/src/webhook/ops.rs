@@ -1,0 +1,71 @@
+//! One function an operation. What is configured is checked before it is stored; nothing here talks to anybody.
+
+use super::model::Hook;
+use cardea_model::limit::LIST_ENTRIES_MAX;
+use cardea_model::{Error, SecretText};
+use cardea_sdk::{Address, Context};
+
+/// Shortest secret of a signature, in bytes: that of an HMAC-SHA256 key (RFC 2104, section 3).
+const SECRET_BYTES_MIN: usize = 32;
+/// Longest one, in bytes.
+const SECRET_BYTES_MAX: usize = 512;
+/// Longest PEM of authorities in bytes.
+const CA_BYTES_MAX: usize = 64 * 1024;
+
+/// Wanted settings; `None` leaves what is there.
+#[derive(Debug, Default)]
+pub struct Change {
+    pub address: Option<String>,
+    pub ca_pem: Option<String>,
+    pub secret: Option<SecretText>,
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub after: Option<String>,
+    pub limit: Option<usize>,
+}
+
+pub async fn read(cx: &mut Context<'_>, name: &str) -> Result<Hook, Error> {
+    cx.state.get::<Hook>(name).await?.ok_or_else(Error::not_found)
+}
+
+/// # Errors
+/// A field is missing or wrong; the words name it.
+pub async fn write(cx: &mut Context<'_>, name: &str, change: &Change) -> Result<(), Error> {
+    let mut hook = cx.state.get::<Hook>(name).await?.unwrap_or_default();
+    if let Some(address) = &change.address {
+        hook.address.clone_from(address);
+    }
+    if let Some(ca_pem) = &change.ca_pem {
+        hook.ca_pem.clone_from(ca_pem);
+    }
+    if let Some(secret) = &change.secret {
+        hook.secret = secret.duplicate();
+    }
+    if hook.address.is_empty() {
+        return Err(Error::invalid("field `address` is missing"));
+    }
+    Address::parse("address", &hook.address)?;
+    if hook.ca_pem.len() > CA_BYTES_MAX {
+        return Err(Error::invalid(format!("field `ca_pem` is over {CA_BYTES_MAX} bytes")));
+    }
+    if !(SECRET_BYTES_MIN..=SECRET_BYTES_MAX).contains(&hook.secret.expose().len()) {
+        let words = format!("field `secret` is not from {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes");
+        return Err(Error::invalid(words));
+    }
+    cx.state.put(name, &hook)
+}
+
+pub async fn delete(cx: &mut Context<'_>, name: &str) -> Result<(), Error> {
+    if cx.state.exists::<Hook>(name).await? {
+        cx.state.delete::<Hook>(name);
+    }
+    Ok(())
+}
+
+pub async fn list(cx: &mut Context<'_>, page: &Page) -> Result<Vec<String>, Error> {
+    let limit = page.limit.unwrap_or(LIST_ENTRIES_MAX).min(LIST_ENTRIES_MAX);
+    cx.state.names::<Hook>("", page.after.as_deref(), limit).await
+}
