@@ -164,7 +164,8 @@ def test_a_replicated_secret(secrets, clients):
     assert secrets[AWAY].describe_secret(SecretId="prod/db")["KmsKeyId"] == "alias/there"
     secrets[HOME].put_secret_value(SecretId="prod/db", SecretString="two")
     assert secrets[AWAY].get_secret_value(SecretId="prod/db")["SecretString"] == "two"
-    assert clients.vault.secrets.kv.v2.read_secret("prod/db", mount_point="secret")["data"]["data"] == {"value": "two"}
+    read = clients.vault.secrets.kv.v2.read_secret("prod/db", mount_point="secret", raise_on_deleted_version=True)
+    assert read["data"]["data"] == {"value": "two"}
 
     more = secrets[HOME].replicate_secret_to_regions(SecretId="prod/db", AddReplicaRegions=[{"Region": THIRD}])
     assert sorted(one["Region"] for one in more["ReplicationStatus"]) == sorted([AWAY, THIRD])

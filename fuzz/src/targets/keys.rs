@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 const KEY_ID: &str = "0a1b2c3d-0000-4000-8000-00000000abcd";
+const SET_ID: &str = "mrk-0f1e2d3c4b5a46978877665544332211";
 
 fn kms(operation: &str, body: &str) -> Option<KeyOp> {
     let request = wire::read(format!("POST /\nx-amz-target: TrentService.{operation}\n\n{body}").as_bytes());
@@ -27,8 +28,10 @@ fn kms(operation: &str, body: &str) -> Option<KeyOp> {
 
 pub fn kms_seeds() -> Vec<Vec<u8>> {
     let blob = |version, sealed| SealedBlob { key_id: KEY_ID.to_owned(), version, sealed }.encode().unwrap();
+    let of_set = SealedBlob { key_id: SET_ID.to_owned(), version: 1, sealed: vec![7; 40] };
     vec![
         blob(1, vec![7; 40]),
+        of_set.encode().unwrap(),
         blob(u32::MAX, vec![0]),
         b"vault:v3:AAECAwQFBgcICQ==".to_vec(),
         b"vault:v0:AA==".to_vec(),

@@ -162,6 +162,7 @@ impl Asked<'_> {
         input.check(required)?;
         let (said, dry_run) = (said(&input)?, input.dry_run == Some(true));
         let op = lower(self, input)?;
+        let said = regions::said(&op).unwrap_or(said);
         // Where an operation changes something AWS has no such member, and passes over what it does not know.
         if dry_run && changes_nothing(&op) {
             self.flag(names::DRY_RUN, "true");

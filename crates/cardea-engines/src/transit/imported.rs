@@ -33,6 +33,10 @@ pub async fn import(
     manage::sweep(cx).await?;
     let mut key = manage::changing(cx, name).await?;
     regions::leads(&key)?;
+    match key.state {
+        KeyState::Enabled | KeyState::Disabled | KeyState::PendingImport => {}
+        _ => ops::in_use(&key)?,
+    }
     let first = key.latest == 0;
     if !first && key.origin != KeyOrigin::Imported {
         return Err(KeyFault::Usage.error());

@@ -354,8 +354,10 @@ pub static SHARED: &[Route<Op>] = &[
     Route::delete("key-material-delete", "keys/{name}/import_version", no_path)
         .help("Takes imported material of a key away. The same can be imported again."),
     Route::write("key-replicate", "keys/{name}/replicate", no_path)
+        .clear(&["replica_region"])
         .help("Makes the counterpart of a key in another region."),
     Route::write("key-primary", "keys/{name}/primary", no_path)
+        .clear(&["primary_region"])
         .help("Makes another key of a set the one that changes what all share."),
     Route::write("key-agree", "agree/{name}", no_path).help("Agrees on a secret with the owner of another key."),
     Route::write("key-encapsulate", "encapsulate/{name}", no_path).help("Makes a secret for the owner of a key."),

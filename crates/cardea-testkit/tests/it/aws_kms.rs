@@ -3,10 +3,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use cardea_crypto::keys::KeyMaterial;
 use cardea_crypto::mac::{hmac_sha256, sha256};
 use cardea_dialects::aws::instants::basic;
 use cardea_dialects::aws_kms::AwsKms;
 use cardea_model::SecretBytes;
+use cardea_model::key::{HashAlgorithm, KeyAlgorithm};
 use cardea_model::wire::WireRequest;
 use cardea_testkit::{Reply, TestServer};
 use serde_json::{Value, json};
@@ -138,6 +140,51 @@ async fn a_scheduled_deletion_can_be_cancelled_until_it_has_come() {
     assert_eq!(kind(&server, &key, "CancelKeyDeletion", json!({ "KeyId": id })).await, "NotFoundException");
     let again = ask(&server, &key, "CreateKey", json!({})).await.expect(200).text_at("/KeyMetadata/KeyId");
     ask(&server, &key, "CreateAlias", json!({ "AliasName": "alias/a", "TargetKeyId": again })).await.expect(200);
+}
+
+#[tokio::test]
+async fn imported_material_ends_by_the_servers_clock_at_both_doors() {
+    let (mut server, key) = server().await;
+    let made = ask(&server, &key, "CreateKey", json!({ "Origin": "EXTERNAL" })).await.expect(200);
+    let id = made.text_at("/KeyMetadata/KeyId");
+    let material = [5u8; 32];
+    let import = async |server: &TestServer, material: &[u8], valid_to: Option<u64>| {
+        let body = json!({ "KeyId": id, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048" });
+        let ready = ask(server, &key, "GetParametersForImport", body).await.expect(200);
+        let public = BASE64.decode(ready.text_at("/PublicKey")).unwrap();
+        let wrapping = KeyMaterial::import_public(KeyAlgorithm::Rsa2048, &public).unwrap();
+        let wrapped = BASE64.encode(wrapping.rsa_encrypt(HashAlgorithm::Sha256, material).unwrap());
+        let model = if valid_to.is_some() { "KEY_MATERIAL_EXPIRES" } else { "KEY_MATERIAL_DOES_NOT_EXPIRE" };
+        let mut body = json!({
+            "KeyId": id, "ImportToken": ready.text_at("/ImportToken"), "EncryptedKeyMaterial": wrapped,
+            "ExpirationModel": model,
+        });
+        if let Some(at) = valid_to {
+            body["ValidTo"] = json!(at);
+        }
+        ask(server, &key, "ImportKeyMaterial", body).await
+    };
+    let end_s = server.now().unix_s() + 3600;
+    import(&server, &material, Some(end_s)).await.expect(200);
+    let text = json!({ "plaintext": BASE64.encode("x") });
+    let sealed = server.post(&format!("transit/encrypt/{id}"), server.root(), text).await.expect(200);
+    let sealed = json!({ "ciphertext": sealed.text_at("/data/ciphertext") });
+    server.advance(3600);
+    server.restart().await;
+    let body = json!({ "KeyId": id, "Plaintext": "eA==" });
+    assert_eq!(kind(&server, &key, "Encrypt", body.clone()).await, "KMSInvalidStateException");
+    server.post(&format!("transit/decrypt/{id}"), server.root(), sealed.clone()).await.expect(400);
+    let shown = ask(&server, &key, "DescribeKey", json!({ "KeyId": id })).await.expect(200);
+    assert_eq!(shown.text_at("/KeyMetadata/KeyState"), "PendingImport");
+    let other = import(&server, &[6u8; 32], None).await.expect(400);
+    assert_eq!(other.text_at("/__type"), "IncorrectKeyMaterialException");
+    import(&server, &material, None).await.expect(200);
+    server.post(&format!("transit/decrypt/{id}"), server.root(), sealed).await.expect(200);
+    let used = ask(&server, &key, "GetKeyLastUsage", json!({ "KeyId": id })).await.expect(200);
+    assert_eq!(used.text_at("/KeyLastUsage/Operation"), "Decrypt", "an hour after the first");
+    ask(&server, &key, "DeleteImportedKeyMaterial", json!({ "KeyId": id })).await.expect(200);
+    assert_eq!(kind(&server, &key, "Encrypt", body).await, "KMSInvalidStateException");
+    assert!(server.log_shows(&[&BASE64.encode(material)]).await.is_empty());
 }
 
 #[tokio::test]

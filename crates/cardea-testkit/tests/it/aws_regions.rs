@@ -146,6 +146,14 @@ async fn policies_tell_the_keys_of_a_set_apart() {
     owner.kms(HOME, "Encrypt", json!({ "KeyId": id, "Plaintext": "eA==" })).await.expect(200);
     let body = json!({ "KeyId": id, "PrimaryRegion": AWAY });
     assert_eq!(refusal(owner.kms(HOME, "UpdatePrimaryRegion", body).await), "AccessDeniedException");
+    let shown = format!("{:?}", owner.server.log_of(&format!("transit/keys/{id}/replicate")).await[0]);
+    assert!(shown.contains("replica_region") && shown.contains(AWAY), "{shown}");
+    let narrow = r#"path "transit/keys" { capabilities = ["update"] }
+        path "transit/keys/+/replicate" { capabilities = ["update"] allowed_parameters = { replica_region = ["eu-west-1"] } }"#;
+    owner.server.policy("owner", narrow).await;
+    let other = owner.kms(HOME, "ReplicateKey", json!({ "KeyId": id, "ReplicaRegion": AWAY })).await;
+    assert_eq!(refusal(other), "AccessDeniedException");
+    owner.kms(HOME, "ReplicateKey", json!({ "KeyId": id, "ReplicaRegion": "eu-west-1" })).await.expect(200);
     owner.server.policy("owner", &format!(r#"path "transit/encrypt/{id}" {{ capabilities = ["update"] }}"#)).await;
     owner.kms(HOME, "Encrypt", json!({ "KeyId": id, "Plaintext": "eA==" })).await.expect(200);
     let refused = owner.kms(AWAY, "Encrypt", json!({ "KeyId": id, "Plaintext": "eA==" })).await;

@@ -6,8 +6,8 @@ use super::{Asked, tags_of};
 use crate::aws::json::{self, Checks, Fault};
 use crate::aws::sigv4::Expected;
 use crate::aws_kms::names;
-use cardea_model::KeyOp;
 use cardea_model::key::NewReplica;
+use cardea_model::{KeyOp, Params};
 use std::collections::BTreeMap;
 
 const REGION_CHARS_MAX: usize = 32;
@@ -50,6 +50,16 @@ impl Asked<'_> {
         }
         Ok(region.to_owned())
     }
+}
+
+/// The region that an operation names, for policies and the log.
+pub(super) fn said(op: &KeyOp) -> Option<Params> {
+    let (name, region) = match op {
+        KeyOp::Replicate { replica, .. } => ("replica_region", &replica.region),
+        KeyOp::SetPrimary { region, .. } => ("primary_region", region),
+        _ => return None,
+    };
+    Some(Params::from_pairs(vec![(name.to_owned(), region.clone())]))
 }
 
 fn is_region(text: &str) -> bool {

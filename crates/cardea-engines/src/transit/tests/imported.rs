@@ -155,6 +155,20 @@ async fn new_material_waits_for_a_rotation() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_to_be_deleted_takes_no_material() {
+    let bench = Bench::new();
+    waiting(&bench, KeyAlgorithm::Aes256Gcm).await;
+    import(&bench, &[1; 32], ImportTerms::default()).await.unwrap();
+    bench.shared(KeyOp::ScheduleDeletion { key: named("w"), window_s: 7 * DAY_S }).await.unwrap();
+    let gone = take(&bench, None).await.unwrap();
+    assert!(matches!(gone.state, KeyState::PendingDeletion(_)), "its state stays");
+    assert_eq!(fault(import(&bench, &[1; 32], ImportTerms::default()).await), Some(KeyFault::PendingDeletion));
+    bench.shared(KeyOp::CancelDeletion { key: named("w") }).await.unwrap();
+    assert_eq!(described(&bench).await.state, KeyState::PendingImport);
+    assert_eq!(import(&bench, &[1; 32], ImportTerms::default()).await.unwrap().0.state, KeyState::Enabled);
+}
+
+#[tokio::test]
 async fn other_keys_take_one_material_for_good() {
     let bench = Bench::new();
     waiting(&bench, KeyAlgorithm::HmacSha256).await;
