@@ -153,6 +153,23 @@ def test_rekey(opened):
     assert client.sys.submit_unseal_keys(done["keys_base64"][1:])["sealed"] is False
 
 
+def test_rekey_with_verification(opened):
+    client, keys = opened
+    nonce = client.sys.start_rekey(secret_shares=3, secret_threshold=2, require_verification=True)["nonce"]
+    made = client.sys.rekey_multi(keys[:THRESHOLD], nonce=nonce)
+    assert made["verification_required"] and len(made["keys_base64"]) == 3
+    proof = client.sys.read_rekey_verify_progress()
+    assert proof["nonce"] == made["verification_nonce"] and (proof["t"], proof["n"], proof["progress"]) == (2, 3, 0)
+    client.sys.rekey_verify(made["keys_base64"][0], nonce=proof["nonce"])
+    client.sys.cancel_rekey_verify()
+    proof = client.sys.read_rekey_verify_progress()
+    assert proof["started"] and proof["progress"] == 0
+    held = client.sys.rekey_verify_multi(made["keys_base64"][1:], nonce=proof["nonce"])
+    assert held["complete"] is True
+    client.sys.seal()
+    assert client.sys.submit_unseal_keys(made["keys_base64"][:2])["sealed"] is False
+
+
 def test_generate_root(opened):
     client, keys = opened
     assert client.sys.read_root_generation_progress()["started"] is False

@@ -149,6 +149,35 @@ def test_leases_of_logins(root, approle, name):
         root.auth.token.lookup(auth["client_token"])
 
 
+def test_an_alias_is_changed_by_its_id(root, approle, name):
+    identity = root.secrets.identity
+    accessor = root.sys.list_auth_methods()["data"][approle + "/"]["accessor"]
+    entity = identity.create_or_update_entity(name)["data"]["id"]
+    alias = identity.create_or_update_entity_alias("first", canonical_id=entity, mount_accessor=accessor)["data"]["id"]
+    identity.update_entity_alias(alias, "second", canonical_id=entity, mount_accessor=accessor)
+    read = identity.read_entity_alias(alias)["data"]
+    assert (read["name"], read["canonical_id"]) == ("second", entity)
+    found = identity.lookup_entity(alias_name="second", alias_mount_accessor=accessor)["data"]
+    assert found["id"] == entity and [known["id"] for known in found["aliases"]] == [alias]
+    identity.delete_entity(entity)
+
+
+def test_metrics_without_a_format(root):
+    metrics = root.adapter.get("/v1/sys/metrics")
+    gauges = {gauge["Name"]: gauge["Value"] for gauge in metrics["Gauges"]}
+    assert gauges["vault.core.unsealed"] == 1 and metrics["Timestamp"].endswith("+0000 UTC")
+    assert any(sample["Name"] == "vault.core.handle_request" and sample["Count"] > 0 for sample in metrics["Samples"])
+
+
+def test_audited_headers(root, name):
+    path = f"/v1/sys/config/auditing/request-headers/x-{name}"
+    root.adapter.post(path, json={"hmac": True})
+    assert root.adapter.get("/v1/sys/config/auditing/request-headers")["headers"][f"x-{name}"] == {"hmac": True}
+    root.adapter.delete(path)
+    with pytest.raises(exceptions.InvalidRequest):
+        root.adapter.get(path)
+
+
 def test_unknown_leases(root):
     for call in (root.sys.read_lease, root.sys.renew_lease):
         with pytest.raises(exceptions.InvalidRequest):

@@ -177,6 +177,7 @@ pub async fn of_login(
             mount_kind: mount.kind.clone(),
             name: identification.alias.clone(),
             metadata: identification.alias_metadata.clone(),
+            custom_metadata: Default::default(),
             created_ms: now.0,
         }],
     };

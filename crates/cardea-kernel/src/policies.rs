@@ -185,7 +185,7 @@ pub fn subject_of(entity: &cardea_model::identity::Entity) -> Subject {
                 id: alias.id.clone(),
                 name: alias.name.clone(),
                 metadata: alias.metadata.clone(),
-                ..SubjectAlias::default()
+                custom_metadata: alias.custom_metadata.clone(),
             })
             .collect(),
     }

@@ -36,8 +36,12 @@ pub struct Alias {
     pub mount_path: String,
     pub mount_kind: String,
     pub name: String,
+    /// What logins say of it; each login may say something else.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+    /// What operators say of it.
+    #[serde(default)]
+    pub custom_metadata: BTreeMap<String, String>,
     pub created_ms: u64,
 }
 

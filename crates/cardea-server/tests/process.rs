@@ -285,6 +285,18 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
+fn a_development_server_can_have_a_kv_without_versions() {
+    let args =
+        ["-dev", "-dev-kv-v1", "-dev-no-store-token", "-dev-listen-address=127.0.0.1:0", "-dev-root-token-id=root"];
+    let mut server = Server::run(&args, &[]);
+    let address = server.address();
+    assert_eq!(ask(&address, "POST", "/v1/secret/a", "root", "{\"k\":\"v\"}").0, 204);
+    let (status, body) = ask(&address, "GET", "/v1/secret/a", "root", "");
+    assert!(status == 200 && body.contains("\"data\":{\"k\":\"v\"}"), "{body}");
+    assert!(server.stop());
+}
+
+#[test]
 fn a_development_server_encrypts_with_an_authority_of_its_own() {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, ServerName};

@@ -4,6 +4,7 @@
 //! It must never let two selectors of one request name two entities, nor an entity carry the root policy in any spelling.
 
 mod access_keys;
+mod aliases;
 mod answers;
 
 use super::token::terms::check_metadata;
@@ -11,11 +12,11 @@ use super::upgrade;
 use crate::active::Active;
 use crate::identity::{self, EntityRecord};
 use crate::policies;
-use answers::{AliasAnswer, AliasList, EntityAnswer, EntityList, MadeAlias, MadeEntity};
+use aliases::WriteAlias;
+use answers::{AliasAnswer, AliasList, EntityAnswer, EntityList, MadeEntity};
 use async_trait::async_trait;
 use cardea_crypto::random::uuid4;
-use cardea_model::identity::{Alias, Entity, EntityId};
-use cardea_model::mount::{Mount, MountClass};
+use cardea_model::identity::{Entity, EntityId};
 use cardea_model::{CanonicalPath, Error, NamespaceId, Params, Timestamp, limit, loose};
 use cardea_policy::defaults::{RESPONSE_WRAPPING_POLICY_NAME, ROOT_POLICY_NAME};
 use cardea_sdk::route::{Bound, Route};
@@ -25,8 +26,6 @@ use std::sync::{Arc, LazyLock, Weak};
 
 /// Longest name of an entity or alias, in bytes.
 const NAME_BYTES_MAX: usize = 256;
-/// Most aliases of one entity: each is a pointer in the batch that writes the entity.
-const ALIASES_MAX: usize = 48;
 /// Entities read at once while all of them are looked at.
 const PAGE: usize = 512;
 
@@ -180,18 +179,6 @@ impl LookupInput {
     }
 }
 
-/// An alias to be made: a name by which an auth mount will know an entity.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub struct WriteAlias {
-    name: String,
-    canonical_id: String,
-    /// Older name of the same.
-    entity_id: String,
-    mount_accessor: String,
-    custom_metadata: loose::Pairs,
-}
-
 fn captured(p: &Params, name: &str) -> Result<String, Error> {
     p.capture(name).map(str::to_owned).ok_or_else(|| Error::invalid("a part of the path is missing"))
 }
@@ -240,6 +227,10 @@ static ROUTES: LazyLock<Vec<Route<Op>>> = LazyLock::new(|| {
             .clear(&["name", "canonical_id", "entity_id", "mount_accessor"])
             .clear_answer(&["id", "canonical_id"])
             .help("Binds a name of an auth mount to an entity, before anybody logs in by it."),
+        Route::write("alias-id-write", "entity-alias/id/{id}", |p| Bound::read(p, Op::WriteAlias))
+            .clear(&["name", "canonical_id", "entity_id", "mount_accessor"])
+            .clear_answer(&["id", "canonical_id"])
+            .help("Changes an alias; what is left out stays as it is."),
         Route::list("alias-list", "entity-alias/id", |p| Bound::plain(p, Op::ListAliases)).help("Ids of all aliases."),
         Route::read("alias-read", "entity-alias/id/{id}", |p| Bound::plain(p, Op::ReadAlias(captured(p, "id")?)))
             .clear_answer(&["id", "canonical_id", "mount_accessor", "name"])
@@ -292,7 +283,7 @@ impl Engine for IdentityStore {
                 Done::keys(identity::names(cx.state.kernel_side(), &namespace).await?)
             }
             Op::Lookup(selectors) => look_up(cx, selectors).await,
-            Op::WriteAlias(write) => write_alias(&active, cx, write).await,
+            Op::WriteAlias(write) => aliases::write(&active, cx, write).await,
             Op::ReadAlias(id) => {
                 let entity = of_alias_id(cx, id).await?.ok_or_else(Error::not_found)?;
                 let alias = entity.aliases.iter().find(|alias| alias.id == *id).ok_or_else(Error::not_found)?;
@@ -439,56 +430,6 @@ fn new_entity(cx: &Context<'_>, name: Option<String>) -> Entity {
         updated_ms: cx.now.0,
         aliases: Vec::new(),
     }
-}
-
-/// The auth mount of an accessor. The token store counts: its roles make tokens for aliases on it.
-fn mount_of(active: &Active, namespace: &NamespaceId, accessor: &str) -> Result<Arc<Mount>, Error> {
-    let mounts = active.mounts.now();
-    let vouches = |mount: &&Arc<Mount>| mount.class == MountClass::Auth || mount.kind == "token";
-    let mount = mounts.by_accessor(accessor).filter(|mount| mount.namespace == *namespace).filter(vouches);
-    mount.cloned().ok_or_else(|| Error::invalid("invalid mount accessor"))
-}
-
-async fn write_alias(active: &Active, cx: &mut Context<'_>, write: &WriteAlias) -> Result<Outcome, Error> {
-    let canonical_id = if write.canonical_id.is_empty() { &write.entity_id } else { &write.canonical_id };
-    if write.name.is_empty() || canonical_id.is_empty() || write.mount_accessor.is_empty() {
-        return Err(Error::invalid("missing alias name, canonical_id or mount_accessor"));
-    }
-    if write.name.len() > NAME_BYTES_MAX || write.name.chars().any(char::is_control) {
-        return Err(Error::invalid("alias name is too long or cannot be printed"));
-    }
-    check_metadata(&write.custom_metadata.0)?;
-    let mount = mount_of(active, &cx.mount.namespace, &write.mount_accessor)?;
-    let entity = find(cx, &Selector::Id(canonical_id.clone())).await?;
-    let entity = entity.ok_or_else(|| Error::invalid("invalid canonical ID"))?;
-    let selector = Selector::Alias { mount_accessor: mount.accessor.clone(), name: write.name.clone() };
-    if let Some(holder) = find(cx, &selector).await? {
-        if holder.id != entity.id {
-            return Err(Error::invalid("the alias is bound to another entity"));
-        }
-        return Ok(Done::empty());
-    }
-    if entity.aliases.iter().any(|alias| alias.mount_accessor == mount.accessor) {
-        return Err(Error::invalid("the entity already has an alias on this mount"));
-    }
-    if entity.aliases.len() >= ALIASES_MAX {
-        return Err(Error::invalid("the entity has too many aliases"));
-    }
-    let alias = Alias {
-        id: uuid4(cx.rng),
-        mount_accessor: mount.accessor.clone(),
-        mount_path: mount.path.clone(),
-        mount_kind: mount.kind.clone(),
-        name: write.name.clone(),
-        metadata: write.custom_metadata.0.clone(),
-        created_ms: cx.now.0,
-    };
-    let made = MadeAlias { id: alias.id.clone(), canonical_id: entity.id.0.clone() };
-    let mut changed = Entity::clone(&entity);
-    changed.aliases.push(alias);
-    changed.updated_ms = cx.now.0;
-    identity::put(cx.state.kernel_side(), &changed)?;
-    Done::object(&made)
 }
 
 #[cfg(test)]

@@ -138,6 +138,9 @@ fn operators_ask_what_vault_asks() {
             "Key               Value\n---               -----\nNonce             n\nStarted           true\nRekey Progress    1/3\nNew Shares        3\nNew Threshold     2\n",
         ),
     ]);
+    let proof = r#"{"nonce":"v","started":true,"t":2,"n":3,"progress":1}"#;
+    let outcome = world(&[("GET /v1/sys/rekey/verify", 200, proof)]).run("operator rekey -verify -status");
+    assert!(outcome.out.contains("Rekey Progress    1/2\n"), "{}", outcome.out);
     let rotated = world(&[
         ("PUT /v1/sys/rotate", 204, ""),
         ("GET /v1/sys/key-status", 200, KEY),

@@ -167,3 +167,50 @@ async fn logins_and_operators_see_one_entity() {
     world.ask(root, Method::Delete, &format!("identity/entity/id/{id}"), Value::Null).await.unwrap();
     assert!(!world.is_good(&login.token()).await);
 }
+
+#[tokio::test]
+async fn an_alias_is_changed_by_its_id_and_keeps_what_operators_said() {
+    let world = World::new().await;
+    let root = &world.root;
+    world.stub(json!({"policies": ["app"]})).await;
+    let accessor = world.read(root, "sys/auth").await.unwrap().data["stub/"]["accessor"].as_str().unwrap().to_owned();
+    let (first, second) = (made(&world, "first").await, made(&world, "second").await);
+    let body =
+        json!({"name": "web", "canonical_id": first, "mount_accessor": accessor, "custom_metadata": {"team": "blue"}});
+    let bound = world.prepare("identity/entity-alias", body.clone()).await.data;
+    let at = format!("identity/entity-alias/id/{}", bound["id"].as_str().unwrap());
+    let read = async || world.read(root, &at).await.unwrap().data;
+    // A login says what it says of the alias, and nothing of what operators said is lost.
+    world.log_in("web").await.unwrap();
+    assert_eq!(read().await["custom_metadata"], json!({"team": "blue"}));
+    let mut again = body;
+    again["custom_metadata"] = json!({"team": "green"});
+    assert_eq!(world.prepare("identity/entity-alias", again).await.data, Value::Null);
+    assert_eq!(read().await["custom_metadata"], json!({"team": "green"}));
+
+    world.prepare(&at, json!({"name": "web2"})).await;
+    let now = read().await;
+    assert_eq!((&now["name"], &now["canonical_id"]), (&json!("web2"), &json!(first)));
+    assert_eq!(now["custom_metadata"], json!({"team": "green"}), "left out, left as it is");
+    let find = async |name: &str| {
+        let body = json!({"alias_name": name, "alias_mount_accessor": accessor});
+        world.prepare("identity/lookup/entity", body).await.data["id"].clone()
+    };
+    assert_eq!((find("web").await, find("web2").await), (Value::Null, json!(first)));
+    world.prepare(&at, json!({"canonical_id": second, "custom_metadata": {}})).await;
+    assert_eq!((find("web2").await, read().await["custom_metadata"].clone()), (json!(second), Value::Null));
+    assert_eq!(world.log_in("web2").await.unwrap().auth["entity_id"], json!(second));
+
+    let taken = json!({"name": "taken", "canonical_id": first, "mount_accessor": accessor});
+    world.prepare("identity/entity-alias", taken).await;
+    for (path, body, expected) in [
+        (at.as_str(), json!({"name": "taken"}), "the alias is bound to another entity"),
+        (&at, json!({"canonical_id": first}), "the entity already has an alias on this mount"),
+        (&at, json!({"canonical_id": "unknown"}), "invalid canonical ID"),
+        (&at, json!({"mount_accessor": "unknown"}), "invalid mount accessor"),
+        (&at, json!({"name": "a\u{7}b"}), "alias name is too long or cannot be printed"),
+        ("identity/entity-alias/id/unknown", json!({"name": "x"}), "alias not found from id"),
+    ] {
+        assert_eq!(words(world.write(root, path, body).await), (Cause::Invalid, expected.to_owned()));
+    }
+}

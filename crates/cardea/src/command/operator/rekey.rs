@@ -162,7 +162,9 @@ fn print_status(call: &Call, status: &Map<String, Value>) -> Result<(), Failure>
     let started = status.get("started").and_then(Value::as_bool).unwrap_or(!text("nonce").is_empty());
     let mut rows = vec![("Nonce", text("nonce")), ("Started", started.to_string())];
     if started {
-        rows.push(("Rekey Progress", format!("{}/{}", text("progress"), text("required"))));
+        // Of a verification it is the new threshold that counts.
+        let required = if text("required").is_empty() { text("t") } else { text("required") };
+        rows.push(("Rekey Progress", format!("{}/{required}", text("progress"))));
         rows.push(("New Shares", text("n")));
         rows.push(("New Threshold", text("t")));
         if flag("verification_required") {
