@@ -48,6 +48,7 @@ listener "tcp" {
   tls_disable = true
 }
 dialect "aws_secrets_manager" {}
+dialect "aws_kms" {}
 disable_mlock = true
 HCL
 start_server
@@ -97,6 +98,10 @@ path "secret/data/payment-service/*" { capabilities = ["read"] }
 path "database/creds/payments"       { capabilities = ["read"] }
 path "sys/leases/renew"              { capabilities = ["update"] }
 path "identity/access-key"           { capabilities = ["update"] }
+path "transit/datakey/plaintext/invoices" { capabilities = ["update"] }
+path "transit/decrypt/invoices"      { capabilities = ["update"] }
+path "transit/verify/release"        { capabilities = ["update"] }
+path "transit/keys/invoices"         { capabilities = ["read"] }
 HCL
 "$cardea" write auth/approle/role/payment-service token_policies=payment-service token_ttl=1h secret_id_num_uses=1 >/dev/null
 "$cardea" write database/config/payments plugin_name=postgresql-database-plugin allowed_roles=payments \
@@ -176,16 +181,19 @@ note "digest over all ciphertexts, before and after: ${before:0:32}…"
 note "api_key = $(service kv get -mount=secret -field=api_key payment-service/config)"
 
 say "8. The same secret through AWS's own SDK: one policy and one log for both doors"
-sdk="$root/target/aws-sdk" sdk_version=boto3==1.44.5
-if [ ! -x "$sdk/bin/python" ] || ! "$sdk/bin/python" -c 'import boto3' 2>/dev/null; then
-  python3 -m venv --clear "$sdk" >/dev/null 2>&1 && "$sdk/bin/pip" install -q --disable-pip-version-check "$sdk_version" >/dev/null 2>&1 || true
+sdk="$root/target/aws-sdk" sdk_versions=(boto3==1.44.5 aws-encryption-sdk==4.0.7)
+has_sdk() { "$sdk/bin/python" -c 'import boto3, aws_encryption_sdk' 2>/dev/null; }
+if ! has_sdk; then
+  python3 -m venv --clear "$sdk" >/dev/null 2>&1 && "$sdk/bin/pip" install -q --disable-pip-version-check "${sdk_versions[@]}" >/dev/null 2>&1 || true
 fi
-if "$sdk/bin/python" -c 'import boto3' 2>/dev/null; then
+with_key() ( # of the service, in the environment alone, as a program has it that was written for AWS
+  set -a; . "$work/key.env"; set +a
+  export AWS_ENDPOINT_URL=$VAULT_ADDR AWS_REGION=eu-central-1 AWS_DEFAULT_REGION=eu-central-1
+  "$@"
+)
+if has_sdk; then
   service access-key create -ttl=10m -format=env > "$work/key.env"
-  (
-    set -a; . "$work/key.env"; set +a
-    export AWS_ENDPOINT_URL=$VAULT_ADDR AWS_REGION=eu-central-1 AWS_DEFAULT_REGION=eu-central-1
-    "$sdk/bin/python" - <<'PY'
+  with_key "$sdk/bin/python" - <<'PY' || die "AWS's SDK"
 import boto3
 secrets = boto3.client("secretsmanager")
 print("   GetSecretValue:", secrets.get_secret_value(SecretId="payment-service/config")["SecretString"])
@@ -195,14 +203,73 @@ try:
 except secrets.exceptions.ClientError as refused:
     print("   billing-service/config:", refused.response["Error"]["Code"])
 PY
-  ) || die "AWS's SDK"
   sleep 1.2
   "$cardea" audit search -path=secret/data/payment-service/config | tail -n 2 | sed 's/^/   /'
 else
-  note "skipped: $sdk_version could not be installed (python3-venv, PyPI)"
+  note "skipped: ${sdk_versions[*]} could not be installed (python3-venv, PyPI)"
 fi
 
-say "9. The log proves itself"
+say "9. A key that nobody sees: Vault's transit, and AWS's KMS and Encryption SDK on the same one"
+"$cardea" secrets enable transit | sed 's/^/   /'
+"$cardea" write -f transit/keys/invoices >/dev/null
+"$cardea" write transit/keys/release type=ecdsa-p256 >/dev/null
+signature=$("$cardea" write -field=signature transit/sign/release input="$(printf 'release 1.0' | base64)")
+note "release 1.0 is signed at Vault's door: ${signature:0:32}…"
+if has_sdk; then
+  cat > "$work/envelope.py" <<'PY'
+import base64, sys
+import aws_encryption_sdk as sdk, boto3
+
+kms = boto3.client("kms")
+verb, path = sys.argv[1:3]
+if verb == "verify":
+    asked = {"KeyId": "alias/release", "Message": b"release 1.0", "SigningAlgorithm": "ECDSA_SHA_256"}
+    valid = kms.verify(Signature=base64.b64decode(path.split(":")[2]), **asked)["SignatureValid"]
+    raise SystemExit(not valid)
+client = sdk.EncryptionSDKClient(commitment_policy=sdk.CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT)
+arn = kms.describe_key(KeyId="alias/invoices")["KeyMetadata"]["Arn"]
+keys = sdk.StrictAwsKmsMasterKeyProvider(key_ids=[arn])
+if verb == "encrypt":
+    sealed, _ = client.encrypt(source=b"invoice 1: 4200", key_provider=keys, encryption_context={"tenant": "payments"})
+    open(path, "wb").write(sealed)
+else:
+    opened, _ = client.decrypt(source=open(path, "rb").read(), key_provider=keys)
+    print(opened.decode())
+PY
+  envelope() { with_key "$sdk/bin/python" "$work/envelope.py" "$@"; }
+  envelope encrypt "$work/invoice" || die "the Encryption SDK"
+  grep -q 'invoice 1' "$work/invoice" && die "the envelope is readable"
+  note "an invoice is encrypted here; the file keeps its data key only encrypted ($(wc -c < "$work/invoice") bytes)"
+  "$cardea" write -f transit/keys/invoices/rotate >/dev/null
+  note "the master key is at version $("$cardea" read -field=latest_version transit/keys/invoices) now; the file opens: $(envelope decrypt "$work/invoice")"
+  envelope verify "$signature" || die "the signature does not verify"
+  note "KMS's Verify finds the signature good"
+else
+  note "skipped: the part of AWS's clients"
+fi
+
+say "10. A password that the service shares with nobody changes, and at every moment one that is served opens the database"
+admin "create role reports login password 'first'; grant reports to cardea with admin option; grant select on invoice to reports" payments
+"$cardea" kv put -mount=secret reports username=reports password=first >/dev/null
+"$cardea" rotation set -rotator=database/payments -username=reports -strategy=alternating-users -every=720h secret/reports >/dev/null
+opens() { # version: the user of a version of the secret
+  "$cardea" kv get -mount=secret -version="$1" -format=json reports > "$work/reports.json"
+  PGPASSWORD=$(field password < "$work/reports.json") PGCONNECT_TIMEOUT=5 psql -X -q -h 127.0.0.1 -p "$pgport" \
+    -U "$(field username < "$work/reports.json")" -d payments -At -c 'select session_user, count(*) from invoice' 2>/dev/null
+}
+version() { "$cardea" kv metadata get -mount=secret -format=json reports | sed -n 's/.*"current_version": *\([0-9]*\).*/\1/p'; }
+for n in 1 2; do
+  before=$(version)
+  "$cardea" rotation run secret/reports >/dev/null
+  turned() { [ "$(version)" -gt "$before" ]; }
+  wait_for "the rotation" turned
+  note "version $(version) is served and opens: $(opens "$(version)")"
+done
+note "the one before it still opens, until the next change: $(opens $(($(version) - 1)))"
+opens 1 >/dev/null && die "the first password still opens"
+note "the first password opens nothing any more"
+
+say "11. The log proves itself"
 sleep 1.2
 "$cardea" audit checkpoint > "$work/checkpoint"
 "$cardea" audit checkpoint -field=key > "$work/log.key"
