@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The Python clients against a running server: hvac, boto3, the aws command line, AWS's caching library. Which server:
-# as scripts/conformance.sh says. Arguments go to pytest. Ends with 3 if the clients cannot be installed.
+# The Python clients against a running server: hvac, boto3, the aws command line, AWS's caching library and Encryption SDK. Which
+# server: as scripts/conformance.sh says. AWS's clients run once more over https, with a private authority. Arguments go to pytest.
+# Ends with 3 if the clients cannot be installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=$PWD/conformance/python work=$PWD/target/conformance
@@ -12,4 +13,12 @@ if ! cmp -s "$suite/requirements.txt" "$work/requirements.txt"; then
   cp "$suite/requirements.txt" "$work/requirements.txt"
 fi
 cd "$suite"
-exec "$work/venv/bin/python" -B -m pytest -q --tb=short "$@"
+run() { "$work/venv/bin/python" -B -m pytest -q --tb=short "$@"; }
+run "$@"
+if [ -n "${VAULT_ADDR:-}" ]; then echo "https: skipped: only against a server that the suite starts itself"
+elif ! command -v openssl >/dev/null; then echo "https: skipped: openssl is not installed"
+else
+  code=0
+  CONFORMANCE_SCHEME=https run "$@" test_aws_*.py || code=$?
+  [ "$code" -eq 5 ] || exit "$code" # 5: the arguments choose none of them
+fi

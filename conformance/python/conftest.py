@@ -14,12 +14,18 @@ from server_under_test import Server
 
 @pytest.fixture(scope="session")
 def server():
-    """The server given by VAULT_ADDR and VAULT_TOKEN, or else a dev server of our own."""
+    """The server given by VAULT_ADDR and VAULT_TOKEN, or else a dev server of our own, over CONFORMANCE_SCHEME."""
     if os.environ.get("VAULT_ADDR"):
         yield Server(os.environ["VAULT_ADDR"], os.environ["VAULT_TOKEN"])
         return
-    own = Server.dev()
-    yield own
+    own = Server.dev(os.environ.get("CONFORMANCE_SCHEME", "http"))
+    with pytest.MonkeyPatch.context() as patch:
+        bundle = own.trust.get("AWS_CA_BUNDLE")
+        # What boto3, requests, Python's own client and hvac read.
+        for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "VAULT_CACERT"):
+            if bundle:
+                patch.setenv(variable, bundle)
+        yield own
     own.close()
 
 

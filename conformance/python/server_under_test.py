@@ -29,6 +29,7 @@ class Server:
 
     def __init__(self, address, token=None):
         self.address, self.token = address, token
+        self.trust = {}  # what AWS's clients read beside the address
         self.process = self.directory = None
 
     @property
@@ -48,7 +49,8 @@ class Server:
             if self.process.poll() is not None:
                 break
             try:
-                health = requests.get(self.address + "/v1/sys/health", timeout=2).status_code
+                trusted = self.trust.get("AWS_CA_BUNDLE", True)
+                health = requests.get(self.address + "/v1/sys/health", timeout=2, verify=trusted).status_code
                 if self.token is None or health == 200:  # a dev server listens before it is unsealed
                     return
             except requests.ConnectionError:
@@ -59,13 +61,26 @@ class Server:
         raise RuntimeError("the server did not listen in time; its log:\n" + log)
 
     @classmethod
-    def dev(cls):
+    def dev(cls, scheme="http"):
         port = free_port()
         server = cls(f"http://127.0.0.1:{port}", DEV_ROOT_TOKEN)
         server.directory = Path(tempfile.mkdtemp(prefix="conformance-"))
         server.arguments = ["-dev", f"-dev-root-token-id={DEV_ROOT_TOKEN}", f"-dev-listen-address=127.0.0.1:{port}"]
+        if scheme == "https":
+            server.encrypt()
         server._spawn(server.arguments)
         return server
+
+    def encrypt(self):
+        """Another listener, with a certificate of a private authority: the address from now on."""
+        port, folder = free_port(), self.directory
+        subprocess.run([Path(__file__).parent.parent / "private_ca.sh", folder], check=True)
+        (folder / "tls.hcl").write_text(
+            f'listener "tcp" {{\n  address = "127.0.0.1:{port}"\n'
+            f'  tls_cert_file = "{folder}/cert.pem"\n  tls_key_file = "{folder}/key.pem"\n}}\n'
+        )
+        self.arguments.append(f"-config={folder}/tls.hcl")
+        self.address, self.trust = f"https://localhost:{port}", {"AWS_CA_BUNDLE": str(folder / "ca.pem")}
 
     @classmethod
     def uninitialized(cls, more=""):

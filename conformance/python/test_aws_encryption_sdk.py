@@ -35,7 +35,7 @@ def program(server, vault, tmp_path):  # noqa: F811
     environment = {
         "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "AWS_ENDPOINT_URL": server.address, "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": key["access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": key["secret_access_key"], "AWS_MAX_ATTEMPTS": "1",
+        "AWS_SECRET_ACCESS_KEY": key["secret_access_key"], "AWS_MAX_ATTEMPTS": "1", **server.trust,
     }
     if key.get("session_token"):
         environment["AWS_SESSION_TOKEN"] = key["session_token"]

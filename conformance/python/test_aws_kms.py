@@ -562,7 +562,7 @@ def test_the_command_line_by_the_usual_variables(server, vault, tmp_path):
     key = vault.write_data("identity/access-key", data={"ttl": "10m"})["data"]
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_ENDPOINT_URL": server.address, "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": key["access_key_id"], "AWS_SECRET_ACCESS_KEY": key["secret_access_key"],
+        "AWS_ACCESS_KEY_ID": key["access_key_id"], "AWS_SECRET_ACCESS_KEY": key["secret_access_key"], **server.trust,
     }
     if key.get("session_token"):
         environment["AWS_SESSION_TOKEN"] = key["session_token"]

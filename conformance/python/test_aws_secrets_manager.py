@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from datetime import timezone
+from pathlib import Path
 
 import hvac
 import pytest
@@ -401,19 +402,15 @@ def https_server(tmp_path, monkeypatch):
     """A server with a private certificate authority and a dialect as an owner configures it."""
     if not os.environ.get("CARDEA_BINARY") or shutil.which("openssl") is None:
         pytest.skip("needs a binary to start (CARDEA_BINARY) and openssl")
-    ca, key = tmp_path / "ca.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(ca)],
-        check=True, capture_output=True,
-    )
+    subprocess.run([Path(__file__).parent.parent / "private_ca.sh", tmp_path], check=True)
+    ca, cert, key = (tmp_path / name for name in ("ca.pem", "cert.pem", "key.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
     port = free_port()
     server = Server(f"https://localhost:{port}")
-    server.directory = tmp_path
+    server.directory, server.trust = tmp_path, {"AWS_CA_BUNDLE": str(ca)}
     (tmp_path / "cardea.hcl").write_text(
         f'storage "embedded" {{ path = "{tmp_path}/data" }}\n'
-        f'listener "tcp" {{\n  address = "127.0.0.1:{port}"\n  tls_cert_file = "{ca}"\n  tls_key_file = "{key}"\n}}\n'
+        f'listener "tcp" {{\n  address = "127.0.0.1:{port}"\n  tls_cert_file = "{cert}"\n  tls_key_file = "{key}"\n}}\n'
         'dialect "aws_secrets_manager" {\n  account_id = "000000000042"\n  regions = ["eu-west-1"]\n  mount = "apps/kv"\n}\n'
         "disable_mlock = true\n"
     )
