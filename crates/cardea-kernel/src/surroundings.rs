@@ -59,6 +59,10 @@ impl Rights for AclRights {
     fn reaches(&self, mount_path: &str) -> bool {
         self.0.has_any_grant_under(mount_path)
     }
+
+    fn beginnings(&self, action: Action, folder: &str) -> Vec<String> {
+        operation(action).required().map(|wanted| self.0.beginnings(wanted, folder)).unwrap_or_default()
+    }
 }
 
 /// Where nobody's rights are asked.

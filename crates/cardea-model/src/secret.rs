@@ -107,6 +107,9 @@ pub struct Version {
     /// The rotator whose change made it; absent where somebody wrote it.
     #[serde(default)]
     pub rotator: Option<String>,
+    /// Whether it was only prepared so far: it never was the current one.
+    #[serde(default)]
+    pub prepared: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

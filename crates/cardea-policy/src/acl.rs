@@ -248,6 +248,29 @@ impl Acl {
         rules.map(|rule| (rule.pattern.kind(), rule.pattern.stem(), rule.capabilities)).collect()
     }
 
+    /// Beginnings of all paths below `folder` on which this capability could be held: none of them begins with another, and
+    /// they ascend. What begins otherwise need not be looked at; what begins so is still to be decided.
+    #[must_use]
+    pub fn beginnings(&self, capability: Capability, folder: &str) -> Vec<String> {
+        if self.root {
+            return vec![folder.to_owned()];
+        }
+        if self.closed_by().is_some() {
+            return Vec::new();
+        }
+        let holding = self.rules.iter().filter(|rule| rule.capabilities.contains(capability));
+        let mut out: Vec<String> = holding
+            .filter_map(|rule| {
+                let literal = rule.pattern.literal();
+                let below = if folder.starts_with(literal) { folder } else { literal };
+                below.starts_with(folder).then(|| below.to_owned())
+            })
+            .collect();
+        out.sort_unstable();
+        out.dedup_by(|next, before| next.starts_with(before.as_str()));
+        out
+    }
+
     /// Whether the caller is granted anything on a mount or below it, so that its existence is no secret to them.
     #[must_use]
     pub fn has_any_grant_under(&self, mount: &str) -> bool {

@@ -122,6 +122,11 @@ impl Pattern {
         open || given.next().is_none()
     }
 
+    /// What every path begins with that the pattern stands for.
+    pub fn literal(&self) -> &str {
+        self.stem().get(..self.rank.first_wildcard).unwrap_or_else(|| self.stem())
+    }
+
     /// Whether the pattern names something below a mount; the mount path ends with a slash. Patterns that stand for the
     /// mount as a whole are the business of an ordinary match.
     pub fn reaches_under(&self, mount: &str) -> bool {

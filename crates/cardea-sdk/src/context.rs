@@ -36,6 +36,11 @@ pub trait Rights: Send + Sync {
     fn has_sudo(&self, path: &str) -> bool;
     /// Any grant at, over or below a mount.
     fn reaches(&self, mount_path: &str) -> bool;
+    /// Beginnings of all paths below a folder on which [`Rights::allows`] could say yes, ascending, none of them the beginning
+    /// of another: what a walk need not pass over.
+    fn beginnings(&self, _action: Action, folder: &str) -> Vec<String> {
+        vec![folder.to_owned()]
+    }
 }
 
 /// The few things that engines need from the system as a whole. All are facts or pure; none changes anything.

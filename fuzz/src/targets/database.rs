@@ -35,19 +35,15 @@ pub fn address(data: &[u8]) -> bool {
     if let Err(error) = &plain {
         mark::absent(&format!("{error:?}"), "an error of an address");
     }
-    // A name or a password that stands where the host is would lead elsewhere by the owner's own will.
-    let (fixed, _) = url.split_once('?').unwrap_or((url, ""));
-    let in_host = match fixed.split_once("://").map(|(_, rest)| rest.rsplit_once('@').map_or(rest, |(_, host)| host)) {
-        Some(host) => host.contains("{{"),
-        None => true,
-    };
     let Ok(hosts) = plain else { return false };
+    // A name or a password that stands where the host is leads elsewhere by the owner's own will.
+    if postgresql::destination(&connection(url, "v", "q")).ok().as_ref() != Some(&hosts) {
+        return true;
+    }
     for username in HOSTILE {
         for password in HOSTILE {
             let moved = postgresql::destination(&connection(url, username, password));
-            if !in_host && !url.contains("?") {
-                assert_eq!(moved.ok().as_ref(), Some(&hosts), "a password leads to another host");
-            }
+            assert_eq!(moved.ok().as_ref(), Some(&hosts), "a name or a password leads to another host");
         }
     }
     true

@@ -2,7 +2,7 @@
 //! exactly this path closes it, and no text makes root.
 
 use crate::mark::{self, MARK};
-use cardea_policy::{Acl, Operation, Policy, PolicyName, Query, Subject, SubjectAlias, explain};
+use cardea_policy::{Acl, Capability, Operation, Policy, PolicyName, Query, Subject, SubjectAlias, explain};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -48,6 +48,8 @@ pub fn policy(data: &[u8]) -> bool {
     let same = Acl::compile(&[around], &subject());
     let twice = Acl::compile(&[policy.clone(), policy.clone()], &subject());
     assert!(!acl.is_root());
+    let beginnings = acl.beginnings(Capability::Read, "secret/");
+    assert!(beginnings.windows(2).all(|pair| pair[0] < pair[1] && !pair[1].starts_with(&pair[0])), "{beginnings:?}");
     for path in PATHS {
         let closed = format!("path \"{path}\" {{ capabilities = [\"deny\"] }}");
         let denied = Acl::compile(&[policy.clone(), Arc::new(parse(&closed).unwrap())], &subject());
@@ -58,6 +60,9 @@ pub fn policy(data: &[u8]) -> bool {
             assert_eq!(same.decide(&query).allowed, decision.allowed, "a comment decides");
             assert_eq!(twice.decide(&query).allowed, decision.allowed, "a policy counts twice");
             assert!(!decision.reasons.is_empty());
+            if decision.allowed && *operation == Operation::Read && path.starts_with("secret/") {
+                assert!(beginnings.iter().any(|beginning| path.starts_with(beginning)), "a walk would miss {path}");
+            }
             assert!(*operation == Operation::Help || !denied.decide(&query).allowed, "a deny of {path} was passed");
         }
     }

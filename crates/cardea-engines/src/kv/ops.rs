@@ -140,8 +140,10 @@ fn find<'s>(secret: &'s Secret, wanted: &VersionRef) -> Result<&'s Version, Erro
     match wanted {
         VersionRef::Current | VersionRef::Number(0) => secret.version(secret.current).ok_or_else(Error::not_found),
         // Who knows versions by their numbers knows no stages, and is not shown what is only being prepared.
-        VersionRef::Number(number) if is_pending(secret, *number) => Err(Error::not_found()),
-        VersionRef::Number(number) => secret.version(*number).ok_or_else(Error::not_found),
+        VersionRef::Number(number) => {
+            let version = secret.version(*number).filter(|version| !is_prepared(secret, version));
+            version.ok_or_else(Error::not_found)
+        }
         VersionRef::Stage(stage) => {
             secret.stages.get(stage).and_then(|number| secret.version(*number)).ok_or_else(no_version)
         }
@@ -156,8 +158,10 @@ fn find<'s>(secret: &'s Secret, wanted: &VersionRef) -> Result<&'s Version, Erro
     }
 }
 
-fn is_pending(secret: &Secret, number: u64) -> bool {
-    number != secret.current && secret.stages.get(STAGE_PENDING) == Some(&number)
+/// Whether a version never was what a plain read serves. What an earlier release wrote shows it by its label alone.
+fn is_prepared(secret: &Secret, version: &Version) -> bool {
+    let number = version.number;
+    version.prepared || (number != secret.current && secret.stages.get(STAGE_PENDING) == Some(&number))
 }
 
 pub fn answer(secret: &Secret, version: &Version, payload: Option<Payload>) -> SecretAnswer {
@@ -290,7 +294,8 @@ pub fn new_id(cx: &Context<'_>) -> String {
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
-fn creator(cx: &Context<'_>) -> String {
+/// What the caller is called, as versions keep it.
+pub fn creator(cx: &Context<'_>) -> String {
     let Some(caller) = cx.caller else { return String::new() };
     let name = match &caller.entity {
         Some(entity) if caller.display_name.is_empty() => &entity.0,
@@ -334,6 +339,7 @@ pub async fn add_version(
         deletion: deletion_time(config, &secret.settings, cx.now),
         content: draft.value.content,
         rotator: draft.rotator.map(str::to_owned),
+        prepared: true,
     });
     for stage in draft.stages {
         secret.stages.insert(stage.clone(), number);
@@ -362,6 +368,9 @@ pub fn make_current(secret: &mut Secret, number: u64) {
     }
     secret.stages.insert(STAGE_CURRENT.to_owned(), number);
     secret.current = number;
+    if let Some(version) = secret.versions.iter_mut().find(|version| version.number == number) {
+        version.prepared = false;
+    }
 }
 
 /// The larger of the secret's and the mount's setting, as clients know it; the default where neither says anything.

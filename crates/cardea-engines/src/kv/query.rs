@@ -12,7 +12,8 @@ use cardea_model::{Action, CanonicalPath, Cause, Error};
 use cardea_sdk::Context;
 use std::sync::Arc;
 
-/// Most secrets that one request looks at: some tens of milliseconds of work. A list by name goes on from there.
+/// Most secrets that one request looks at, of those that the caller may see: some tens of milliseconds of work. A list by name
+/// goes on from there.
 pub const LOOKED_AT_MAX: usize = 5_000;
 /// Names fetched at once.
 const NAMES_AT_ONCE: usize = 256;
@@ -22,23 +23,24 @@ const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// One page of the secrets that the caller may know of.
 ///
 /// # Errors
-/// [`SecretFault::TooManyToSort`] where an order needs more secrets at once than one request looks at.
+/// [`SecretFault::TooManyToSort`] where an order needs more secrets at once than one request looks at; those that the caller may
+/// not see are not among them.
 pub async fn list(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage, Error> {
     if query.order == SecretOrder::Name && !query.descending {
         return by_name(cx, query).await;
     }
     let mut found: Vec<Arc<Pointer>> = Vec::new();
-    let mut cursor: Option<String> = None;
+    let mut walk = Walk::new(cx, None);
     let mut looked_at = 0;
-    loop {
-        let names = cx.state.names::<Pointer>("", cursor.as_deref(), NAMES_AT_ONCE).await?;
-        let Some(last) = names.last() else { break };
-        cursor = Some(last.clone());
-        looked_at += names.len();
-        if looked_at > LOOKED_AT_MAX {
-            return Err(SecretFault::TooManyToSort.into());
-        }
+    while let Some(names) = walk.next(cx).await? {
         for name in &names {
+            if !may_see(cx, name) {
+                continue;
+            }
+            looked_at += 1;
+            if looked_at > LOOKED_AT_MAX {
+                return Err(SecretFault::TooManyToSort.into());
+            }
             found.extend(shown(cx, query, name).await?);
         }
     }
@@ -76,12 +78,9 @@ async fn by_name(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage
     // over after it.
     let mut place = SecretCursor { at_ms: 0, ..query.after.clone() };
     let mut to_skip = std::mem::take(&mut place.skip);
-    let mut cursor = Some(place.after.clone()).filter(|after| !after.is_empty());
+    let mut walk = Walk::new(cx, Some(place.after.clone()).filter(|after| !after.is_empty()));
     let mut looked_at = 0;
-    loop {
-        let names = cx.state.names::<Pointer>("", cursor.as_deref(), NAMES_AT_ONCE).await?;
-        let Some(last) = names.last() else { return Ok(page) };
-        cursor = Some(last.clone());
+    while let Some(names) = walk.next(cx).await? {
         for name in &names {
             // Before anything is counted: a client can make up its place, and must learn nothing from where that leads.
             if !may_see(cx, name) {
@@ -105,6 +104,44 @@ async fn by_name(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage
                 }
             }
         }
+    }
+    Ok(page)
+}
+
+/// A walk over the names of the mount where the caller's grants lead, and nowhere else: a page costs what the caller could
+/// see, and not what others keep beside it.
+struct Walk {
+    /// Beginnings of names yet to be walked, the next one last.
+    beginnings: Vec<String>,
+    after: Option<String>,
+}
+
+impl Walk {
+    fn new(cx: &Context<'_>, after: Option<String>) -> Self {
+        let folder = policy_name(cx.mount, "metadata", "");
+        let mut beginnings = cx.rights.beginnings(Action::Read, &folder);
+        beginnings.retain_mut(|path| match path.strip_prefix(&folder) {
+            Some(name) => {
+                *path = name.to_owned();
+                true
+            }
+            None => false,
+        });
+        beginnings.reverse();
+        Self { beginnings, after }
+    }
+
+    /// Some of the next names, ascending; `None` at the end.
+    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<String>>, Error> {
+        while let Some(beginning) = self.beginnings.last() {
+            let names = cx.state.names::<Pointer>(beginning, self.after.as_deref(), NAMES_AT_ONCE).await?;
+            if let Some(last) = names.last() {
+                self.after = Some(last.clone());
+                return Ok(Some(names));
+            }
+            self.beginnings.pop();
+        }
+        Ok(None)
     }
 }
 

@@ -3,8 +3,7 @@
 
 use crate::kv::model::{Config, Doomed, Pointer, StoredPayload};
 use crate::kv::ops::{self, Draft, PAYLOADS_REMOVED_MAX};
-use crate::kv::regions;
-use crate::kv::rotation;
+use crate::kv::{policy_name, regions, rotation};
 use cardea_crypto::constant_time;
 use cardea_model::limit::METADATA_PAIRS_MAX;
 use cardea_model::operation::{NewSecret, NewVersion, SecretAct, SecretRef, SecretUpdate, VersionRef};
@@ -145,7 +144,8 @@ pub fn store(cx: &mut Context<'_>, mut secret: Secret) -> Result<Secret, Error> 
     Ok(pointer.0)
 }
 
-/// Whether the version that carries this id holds the same content; `None` if no version carries it.
+/// Whether the version that carries this id holds the same content; `None` if no version carries it. It is told only to who may
+/// read the value, or is called as who wrote it: to others the answer would confirm a guess.
 async fn repeats(
     cx: &mut Context<'_>,
     secret: &Secret,
@@ -153,8 +153,10 @@ async fn repeats(
     value: &SecretValue,
 ) -> Result<Option<(u64, bool)>, Error> {
     let Some(version) = secret.versions.iter().find(|version| version.id == id) else { return Ok(None) };
+    let may_read = || cx.rights.allows(Action::Read, &policy_name(cx.mount, "data", &secret.path));
+    let may_know = version.creator == ops::creator(cx) && !version.creator.is_empty() || may_read();
     // What can no longer be read must not be confirmed either, to who guesses it.
-    if !version.is_readable(cx.now) {
+    if !may_know || !version.is_readable(cx.now) {
         return Ok(Some((version.number, false)));
     }
     let stored = cx.state.get::<StoredPayload>(&StoredPayload::name(&secret.id, version.number)).await?;

@@ -1,7 +1,9 @@
 //! Decisions as data: (policies, operation, path) to allowed or not, and by which pattern.
 
 use super::{acl, body, decide, with_body};
-use crate::{Acl, CapabilitySet, EffectiveCapabilities, Operation, Operation::*, PatternKind, Query, Reason, explain};
+use crate::{
+    Acl, Capability, CapabilitySet, EffectiveCapabilities, Operation, Operation::*, PatternKind, Query, Reason, explain,
+};
 
 /// Shorthand of stanzas: `pattern:capabilities`, separated by blanks; capabilities by their first letters (crudplsx;
 /// p is patch, s sudo, x deny).
@@ -446,4 +448,22 @@ fn explanations_show_every_match_in_order() {
     let explanation = explain(&acl, &Query::plain(Read, "a/b/d"));
     let why: Vec<&str> = explanation.matches.iter().map(|hit| hit.why).collect();
     assert_eq!(why, ["decides: the most specific pattern that matches", "loses: its first wildcard comes earlier"]);
+}
+
+#[test]
+fn beginnings_hold_every_path_that_could_be_allowed() {
+    for (short, expected) in [
+        (&[][..], &[][..]),
+        (&["s/d/*:r"], &["s/d/"]),
+        (&["s/d/a:r s/d/ab:r s/d/b*:r"], &["s/d/a", "s/d/b"]),
+        (&["s/*:r s/d/a:r"], &["s/d/"]),
+        (&["+/d/a:r"], &["s/d/"]),
+        (&["s/d/x/+/y:r", "s/d/z:u"], &["s/d/x/"]),
+        (&["s/d/a*:x s/e/a:r s/d/c*:l"], &[]),
+    ] {
+        let texts: Vec<String> = short.iter().map(|one| text(one)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        assert_eq!(acl(&texts).beginnings(Capability::Read, "s/d/"), expected, "{short:?}");
+    }
+    assert_eq!(Acl::root().beginnings(Capability::Read, "s/d/"), ["s/d/"]);
 }

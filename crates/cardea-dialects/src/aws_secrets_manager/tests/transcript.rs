@@ -143,6 +143,7 @@ fn secret(path: &str, deleted: bool) -> Secret {
         deletion: None,
         content: ContentForm::Object,
         rotator: None,
+        prepared: false,
     };
     let deletion = Deletion { at: Timestamp(1_700_000_100_000), purge_at: Timestamp(1_700_604_900_000) };
     Secret {

@@ -127,6 +127,8 @@ impl Codec for PlainCodec {
 #[derive(Default)]
 struct Everything {
     denied: Vec<String>,
+    /// Where grants could lead; nothing for anywhere.
+    beginnings: Option<Vec<String>>,
 }
 
 impl Rights for Everything {
@@ -138,6 +140,9 @@ impl Rights for Everything {
     }
     fn reaches(&self, _mount_path: &str) -> bool {
         true
+    }
+    fn beginnings(&self, _action: Action, folder: &str) -> Vec<String> {
+        self.beginnings.clone().unwrap_or_else(|| vec![folder.to_owned()])
     }
 }
 
@@ -247,6 +252,11 @@ impl Bench {
     /// From now on the caller may do nothing at paths that begin so.
     pub fn deny(&mut self, start: &str) {
         self.rights.denied.push(start.to_owned());
+    }
+
+    /// From now on lists look only where paths begin so.
+    pub fn lead_to(&mut self, beginnings: &[&str]) {
+        self.rights.beginnings = Some(beginnings.iter().map(|beginning| (*beginning).to_owned()).collect());
     }
 
     /// Lets somebody with another display name ask from now on.

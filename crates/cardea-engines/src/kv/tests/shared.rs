@@ -326,7 +326,7 @@ async fn tags_are_the_metadata_that_other_dialects_show() {
     is_fault(one(&bench, "s", SecretAct::Tag { set: many, remove: Vec::new() }).await, SecretFault::TooManyTags);
 }
 
-async fn list(bench: &Bench, query: SecretQuery) -> Result<SecretPage, Error> {
+pub async fn list(bench: &Bench, query: SecretQuery) -> Result<SecretPage, Error> {
     match bench.shared(SecretOp::List(query)).await?.1 {
         Body::Secrets(report) => match *report {
             SecretReport::Page(page) => Ok(page),
@@ -336,11 +336,11 @@ async fn list(bench: &Bench, query: SecretQuery) -> Result<SecretPage, Error> {
     }
 }
 
-fn all() -> SecretQuery {
+pub fn all() -> SecretQuery {
     SecretQuery { limit: 100, ..SecretQuery::default() }
 }
 
-fn names(page: &SecretPage) -> Vec<&str> {
+pub fn names(page: &SecretPage) -> Vec<&str> {
     page.secrets.iter().map(|secret| secret.path.as_str()).collect()
 }
 
