@@ -471,6 +471,167 @@ def test_the_last_use_of_a_key(kms):
     refused(kms.get_key_last_usage, "NotFoundException", KeyId="alias/none")
 
 
+@pytest.fixture
+def somebody(server, root, name):
+    """Makes an entity, and gives its ARN with a token and an AWS client that are its."""
+    made = []
+
+    def make(policy=None):
+        own = f"{name}-e{len(made)}"
+        if policy:
+            root.sys.create_or_update_policy(own, policy)
+        entity = root.secrets.identity.create_or_update_entity(name=own, policies=[own] if policy else [])["data"]["id"]
+        made.append((own, entity))
+        key = root.write_data("identity/access-key", data={"entity_id": entity, "ttl": "30m"})["data"]
+        client = boto3.client(
+            "kms", endpoint_url=server.address, region_name=REGION, config=Config(retries={"max_attempts": 1}),
+            aws_access_key_id=key["access_key_id"], aws_secret_access_key=key["secret_access_key"],
+            aws_session_token=key.get("session_token") or None,
+        )
+        return f"arn:aws:iam::{ACCOUNT}:user/entity/{own}", client
+
+    yield make
+    for own, entity in made:
+        root.secrets.identity.delete_entity(entity)
+        root.sys.delete_policy(own)
+
+
+ACCOUNT = "123456789012"
+
+
+def statement(effect, who, actions, **more):
+    return {"Effect": effect, "Principal": {"AWS": who}, "Action": actions, "Resource": "*", **more}
+
+
+def document(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, indent=2)
+
+
+DELEGATED = statement("Allow", f"arn:aws:iam::{ACCOUNT}:root", "kms:*")
+
+
+def test_a_key_has_the_policy_that_every_key_has(kms):
+    key = create(kms)["KeyId"]
+    read = kms.get_key_policy(KeyId=key)
+    assert read["PolicyName"] == "default"
+    policy = json.loads(read["Policy"])
+    assert policy["Id"] == "key-default-1" and policy["Statement"][0]["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    # As Terraform's resource does: what it read is written again.
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=read["Policy"], BypassPolicyLockoutSafetyCheck=False)
+    assert kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"] == read["Policy"]
+    assert kms.list_key_policies(KeyId=key)["PolicyNames"] == ["default"]
+    pages = kms.get_paginator("list_key_policies").paginate(KeyId=key)
+    assert [name for page in pages for name in page["PolicyNames"]] == ["default"]
+    assert kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    refused(kms.get_key_policy, "NotFoundException", KeyId=key, PolicyName="other")
+    refused(kms.get_key_policy, "NotFoundException", KeyId=str(uuid.uuid4()))
+
+
+def test_a_key_policy_lets_in_and_shuts_out(kms, somebody, root):
+    (alice, hers), (bob, his) = somebody(), somebody(OWNER)
+    text = document(
+        DELEGATED,
+        statement("Allow", alice, ["kms:Encrypt", "kms:GenerateDataKey"]),
+        statement("Deny", bob, "kms:Decrypt", Condition={"StringEquals": {"kms:EncryptionContext:dept": "hr"}}),
+    )
+    made = create(kms, Policy=text)
+    key = made["KeyId"]
+    assert kms.get_key_policy(KeyId=key)["Policy"] == text, "byte for byte"
+    hr, it = ({"dept": dept} for dept in ("hr", "it"))
+    blob = hers.encrypt(KeyId=made["Arn"], Plaintext=b"x", EncryptionContext=hr)["CiphertextBlob"]
+    other = hers.encrypt(KeyId=key, Plaintext=b"y", EncryptionContext=it)["CiphertextBlob"]
+    refused(hers.decrypt, "AccessDeniedException", CiphertextBlob=blob, EncryptionContext=hr)
+    refused(his.decrypt, "AccessDeniedException", CiphertextBlob=blob, EncryptionContext=hr, KeyId=key)
+    assert his.decrypt(CiphertextBlob=other, EncryptionContext=it, KeyId=key)["Plaintext"] == b"y"
+    assert kms.decrypt(CiphertextBlob=blob, EncryptionContext=hr)["Plaintext"] == b"x"
+    with pytest.raises(hvac.exceptions.Forbidden):
+        hvac.Client(url=root.url, token=root.auth.token.create(policies=["default"])["auth"]["client_token"]).read(f"{MOUNT}/keys/{key}")
+    assert root.read(f"{MOUNT}/keys/{key}/policy")["data"]["policy"] == text
+
+
+def test_a_policy_that_locks_out_or_cannot_be_judged_is_refused(kms, somebody, root):
+    alice, _ = somebody()
+    key = create(kms)["KeyId"]
+    locked = document(statement("Allow", alice, "kms:*"))
+    words = refused(kms.put_key_policy, "MalformedPolicyDocumentException", KeyId=key, Policy=locked)
+    assert words == "The new key policy will not allow you to update the key policy in the future."
+    refused(kms.create_key, "MalformedPolicyDocumentException", Policy=locked)
+    for bad in ("{}", "no json", document(statement("Allow", alice, "s3:*")), document(statement("Allow", "alice", "kms:*"))):
+        refused(kms.put_key_policy, "MalformedPolicyDocumentException", KeyId=key, Policy=bad)
+    kms.put_key_policy(KeyId=key, Policy=locked, BypassPolicyLockoutSafetyCheck=True)
+    refused(kms.put_key_policy, "AccessDeniedException", KeyId=key, Policy=document(DELEGATED))
+    root.delete(f"{MOUNT}/keys/{key}/policy")
+    kms.put_key_policy(KeyId=key, Policy=document(DELEGATED))
+
+
+def test_grants(kms, somebody):
+    (alice, hers), (bob, his) = somebody(), somebody()
+    made = create(kms)
+    key = made["KeyId"]
+    terms = {
+        "KeyId": key, "GranteePrincipal": alice, "RetiringPrincipal": bob, "Operations": ["Encrypt", "Decrypt"],
+        "Constraints": {"EncryptionContextSubset": {"app": "x"}}, "Name": "test",
+    }
+    refused(kms.create_grant, "DryRunOperationException", DryRun=True, **terms)
+    assert kms.list_grants(KeyId=key)["Grants"] == []
+    first = kms.create_grant(**terms)
+    assert len(first["GrantId"]) == 64
+    again = kms.create_grant(**terms)
+    assert again["GrantId"] == first["GrantId"] and again["GrantToken"] != first["GrantToken"]
+    (shown,) = kms.list_grants(KeyId=key)["Grants"]
+    assert shown["KeyId"] == made["Arn"] and shown["GranteePrincipal"] == alice and shown["RetiringPrincipal"] == bob
+    assert shown["Operations"] == ["Decrypt", "Encrypt"] and shown["Name"] == "test" and shown["CreationDate"].year >= 2024
+    assert shown["Constraints"] == terms["Constraints"] and shown["IssuingAccount"] == f"arn:aws:iam::{ACCOUNT}:root"
+
+    context = {"app": "x", "more": "y"}
+    blob = hers.encrypt(KeyId=key, Plaintext=b"x", EncryptionContext=context, GrantTokens=[first["GrantToken"]])["CiphertextBlob"]
+    assert hers.decrypt(CiphertextBlob=blob, EncryptionContext=context)["Plaintext"] == b"x"
+    refused(hers.encrypt, "AccessDeniedException", KeyId=key, Plaintext=b"x")
+    refused(hers.encrypt, "AccessDeniedException", KeyId=key, Plaintext=b"x", EncryptionContext={"app": "y"})
+    refused(hers.describe_key, "AccessDeniedException", KeyId=key)
+    refused(hers.encrypt, "InvalidGrantTokenException", KeyId=key, Plaintext=b"x", EncryptionContext=context, GrantTokens=["AQID"])
+
+    for _ in range(3):
+        kms.create_grant(KeyId=key, GranteePrincipal=bob, Operations=["DescribeKey"])
+    pages = kms.get_paginator("list_grants").paginate(KeyId=key, PaginationConfig={"PageSize": 2})
+    ids = [grant["GrantId"] for page in pages for grant in page["Grants"]]
+    assert len(ids) == len(set(ids)) == 4
+    assert len(kms.list_grants(KeyId=key, GranteePrincipal=bob)["Grants"]) == 3
+    assert kms.list_grants(KeyId=key, GrantId=first["GrantId"])["Grants"] == [shown]
+    assert kms.list_retirable_grants(RetiringPrincipal=bob)["Grants"] == [shown]
+    assert his.describe_key(KeyId=key)["KeyMetadata"]["KeyId"] == key
+
+    refused(hers.retire_grant, "AccessDeniedException", KeyId=made["Arn"], GrantId=first["GrantId"])
+    refused(his.retire_grant, "DryRunOperationException", GrantToken=first["GrantToken"], DryRun=True)
+    his.retire_grant(GrantToken=first["GrantToken"])
+    refused(hers.decrypt, "AccessDeniedException", CiphertextBlob=blob, EncryptionContext=context)
+    refused(kms.decrypt, "InvalidGrantTokenException", CiphertextBlob=blob, EncryptionContext=context, GrantTokens=[again["GrantToken"]])
+    for grant in kms.list_grants(KeyId=key)["Grants"]:
+        kms.revoke_grant(KeyId=key, GrantId=grant["GrantId"])
+    refused(his.describe_key, "AccessDeniedException", KeyId=key)
+    refused(kms.revoke_grant, "NotFoundException", KeyId=key, GrantId=first["GrantId"])
+    refused(kms.revoke_grant, "InvalidGrantIdException", KeyId=key, GrantId="x")
+
+
+def test_grants_that_cannot_be(kms, somebody):
+    alice, _ = somebody()
+    key = create(kms)["KeyId"]
+    for kind, more in (
+        ("InvalidArnException", {"GranteePrincipal": "alice"}),
+        ("InvalidArnException", {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root"}),
+        ("InvalidArnException", {"GranteePrincipal": "arn:aws:iam::210987654321:role/other"}),
+        ("ValidationException", {"Operations": ["Sign"]}),
+        ("ValidationException", {"Operations": ["Everything"]}),
+        ("ValidationException", {"Name": "a b"}),
+        ("NotFoundException", {"KeyId": str(uuid.uuid4())}),
+    ):
+        refused(kms.create_grant, kind, **{"KeyId": key, "GranteePrincipal": alice, "Operations": ["Encrypt"], **more})
+    signer = create(kms, KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyId"]
+    constraint = {"EncryptionContextEquals": {"a": "b"}}
+    refused(kms.create_grant, "ValidationException", KeyId=signer, GranteePrincipal=alice, Operations=["Sign"], Constraints=constraint)
+    kms.create_grant(KeyId=signer, GranteePrincipal=alice, Operations=["Sign", "GetPublicKey"])
+
+
 def test_dry_runs(kms):
     key = create(kms)["KeyId"]
     blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
@@ -483,11 +644,10 @@ def test_dry_runs(kms):
 
 
 @pytest.mark.parametrize("operation, arguments", [
-    ("get_key_policy", {"KeyId": "alias/x"}), ("put_key_policy", {"KeyId": "alias/x", "Policy": "{}"}),
-    ("list_key_policies", {"KeyId": "alias/x"}), ("list_grants", {"KeyId": "alias/x"}),
-    ("create_grant", {"KeyId": "alias/x", "GranteePrincipal": "arn:aws:iam::123456789012:user/u", "Operations": ["Encrypt"]}),
     ("create_custom_key_store", {"CustomKeyStoreName": "x"}),
-    ("create_key", {"Policy": "{}"}), ("create_key", {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
+    ("create_grant", {"KeyId": "alias/x", "GranteePrincipal": "arn:aws:iam::123456789012:role/r", "Operations": ["Encrypt"],
+                      "RetiringServicePrincipal": "s3.amazonaws.com"}),
+    ("create_key", {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}),
     ("create_key", {"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1"}),
 ])
 def test_what_is_absent_says_so(kms, operation, arguments):

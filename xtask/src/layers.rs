@@ -15,7 +15,8 @@ pub const EDGES: &[(&str, &[&str])] = &[
     ("cardea-storage", &["cardea-model"]),
     ("cardea-barrier", &["cardea-model", "cardea-crypto", "cardea-storage"]),
     // Contracts and kernel.
-    ("cardea-sdk", &["cardea-model", "cardea-crypto", "cardea-storage"]),
+    // cardea-policy for documents that engines keep beside resources: they are parsed where they are written.
+    ("cardea-sdk", &["cardea-model", "cardea-crypto", "cardea-policy", "cardea-storage"]),
     (
         "cardea-kernel",
         &[
@@ -29,12 +30,13 @@ pub const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     // Extensions: siblings, blind to the kernel and to each other.
-    ("cardea-engines", &["cardea-model", "cardea-crypto", "cardea-storage", "cardea-sdk"]),
+    ("cardea-engines", &["cardea-model", "cardea-crypto", "cardea-policy", "cardea-storage", "cardea-sdk"]),
     ("cardea-databases", &["cardea-model", "cardea-crypto", "cardea-sdk"]),
     // cardea-policy for the one canonical form of policy names.
     ("cardea-auth", &["cardea-model", "cardea-crypto", "cardea-storage", "cardea-policy", "cardea-sdk"]),
-    // cardea-crypto for digests of what arrived; a dialect has no key to compute more with.
-    ("cardea-dialects", &["cardea-model", "cardea-crypto", "cardea-sdk"]),
+    // cardea-crypto for digests of what arrived; a dialect has no key to compute more with. cardea-policy for what is wrong with
+    // a document, in its own words.
+    ("cardea-dialects", &["cardea-model", "cardea-crypto", "cardea-policy", "cardea-sdk"]),
     ("cardea-audit-devices", &["cardea-model", "cardea-sdk"]),
     // Assembly and programs.
     (

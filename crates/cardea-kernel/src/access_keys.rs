@@ -370,7 +370,13 @@ async fn of_token(
 }
 
 fn facts(owner: &str, of_entity: bool, key: &AccessKey) -> KeyFacts {
-    KeyFacts { owner: owner.to_owned(), of_entity, name: key.name.clone(), assumed_role: key.assumed_role.clone() }
+    KeyFacts {
+        owner: owner.to_owned(),
+        of_entity,
+        name: key.name.clone(),
+        narrowed: key.policies.is_some() || key.issuer.is_some(),
+        assumed_role: key.assumed_role.clone(),
+    }
 }
 
 /// `None` if the entity is disabled or gone, or the foreign token that issued the key.
@@ -396,6 +402,7 @@ async fn of_entity(
         namespace: namespace.clone(),
         display_name: format!("{}{name}", entity.name),
         entity: Some(entity.id.clone()),
+        known_as: Some(entity.clone()),
         token_id: String::new(),
         accessor: None,
         kind: TokenKind::Batch,

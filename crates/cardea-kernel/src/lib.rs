@@ -37,6 +37,7 @@ pub mod hashes; // keyed hashes
 pub mod quotas; // strangers buy nothing
 pub mod ttl; // how long things live
 pub mod extra; // what only the kernel's own engines may ask for
+pub mod documents; // what is attached to resources, beside policies
 pub mod surroundings; // contexts for engines
 pub mod metrics; // what is counted
 pub mod system; // sys/, auth/token/, identity/ and cubbyhole/

@@ -1,9 +1,12 @@
 //! Contexts for engines: built in one place, so that every operation sees the same world.
 
 use crate::active::Active;
+use crate::documents::{Asker, ByPolicies};
 use cardea_model::mount::Mount;
 use cardea_model::{Action, Caller, Origin, Timestamp};
+use cardea_policy::iam::{Document, Verdict};
 use cardea_policy::{Acl, Operation, Query};
+use cardea_sdk::attached::Attached;
 use cardea_sdk::context::{Context, OutsideContext, Rights};
 use cardea_storage::txn::Txn;
 use cardea_storage::view::View;
@@ -44,24 +47,59 @@ pub fn outside<'a>(active: &'a Active, txn: &'a mut Txn, mount: &'a Mount, now: 
     }
 }
 
-/// What a caller may do elsewhere, by its compiled policies.
-pub struct AclRights(pub Arc<Acl>);
+/// What a caller may do elsewhere, by its compiled policies and by what is attached there.
+pub struct AclRights {
+    pub acl: Arc<Acl>,
+    /// Absent where nobody asks.
+    pub asker: Option<Asker>,
+}
 
 impl Rights for AclRights {
     fn allows(&self, action: Action, path: &str) -> bool {
-        self.0.decide(&Query::plain(operation(action), path)).allowed
+        self.acl.decide(&Query::plain(operation(action), path)).allowed
     }
 
     fn has_sudo(&self, path: &str) -> bool {
-        self.0.decide(&Query::plain(Operation::Update, path)).sudo
+        self.acl.decide(&Query::plain(Operation::Update, path)).sudo
     }
 
     fn reaches(&self, mount_path: &str) -> bool {
-        self.0.has_any_grant_under(mount_path)
+        self.acl.has_any_grant_under(mount_path)
+    }
+
+    fn allows_with(&self, action: Action, path: &str, attached: &Attached) -> bool {
+        let policies = ByPolicies::of(&self.acl.decide(&Query::plain(operation(action), path)));
+        self.asker.as_ref().is_some_and(|asker| asker.combine(policies, attached).allowed)
+    }
+
+    fn names(&self, arn: &str) -> Vec<String> {
+        self.asker.as_ref().map(|asker| asker.principal(arn).arns).unwrap_or_default()
+    }
+
+    fn verdict(&self, document: &Document, arn: &str, action: &'static str) -> Verdict {
+        self.asker.as_ref().map_or(Verdict::Silent, |asker| asker.verdict(document, arn, action))
     }
 
     fn beginnings(&self, action: Action, folder: &str) -> Vec<String> {
-        operation(action).required().map(|wanted| self.0.beginnings(wanted, folder)).unwrap_or_default()
+        operation(action).required().map(|wanted| self.acl.beginnings(wanted, folder)).unwrap_or_default()
+    }
+}
+
+/// Where nobody's rights are asked, and only the caller's names are.
+pub struct NamesOnly<'a>(pub &'a Asker);
+
+impl Rights for NamesOnly<'_> {
+    fn allows(&self, _action: Action, _path: &str) -> bool {
+        false
+    }
+    fn has_sudo(&self, _path: &str) -> bool {
+        false
+    }
+    fn reaches(&self, _mount_path: &str) -> bool {
+        false
+    }
+    fn names(&self, arn: &str) -> Vec<String> {
+        self.0.principal(arn).arns
     }
 }
 

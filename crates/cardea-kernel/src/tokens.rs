@@ -531,10 +531,14 @@ pub async fn end(txn: &mut Txn, namespace: &NamespaceId, id: &str, now: Timestam
 pub async fn caller(txn: &mut Txn, shown: &Shown) -> Result<Option<Caller>, Error> {
     let token = &shown.token;
     let mut policies = token.policies.clone();
+    let mut known_as = None;
     if let Some(id) = &token.entity {
         match crate::identity::find(txn, &token.namespace, id).await? {
             Some(entity) if entity.disabled => return Ok(None),
-            Some(entity) => policies.extend(entity.policies.iter().cloned()),
+            Some(entity) => {
+                policies.extend(entity.policies.iter().cloned());
+                known_as = Some(entity);
+            }
             None => return Ok(None),
         }
     }
@@ -544,6 +548,7 @@ pub async fn caller(txn: &mut Txn, shown: &Shown) -> Result<Option<Caller>, Erro
         namespace: token.namespace.clone(),
         display_name: token.display_name.clone(),
         entity: token.entity.clone(),
+        known_as,
         token_id: token.id.clone(),
         accessor: (shown.kind == TokenKind::Service).then(|| token.accessor.clone()),
         kind: shown.kind,

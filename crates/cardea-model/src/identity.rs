@@ -4,6 +4,7 @@ use crate::namespace::NamespaceId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The stable id of an entity.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -61,6 +62,8 @@ pub struct Caller {
     pub namespace: NamespaceId,
     pub display_name: String,
     pub entity: Option<EntityId>,
+    /// The entity as it was when the credential was judged.
+    pub known_as: Option<Arc<Entity>>,
     /// Keyed hash of the token: the token's stable id inside the server. Empty for a signed request.
     pub token_id: String,
     pub accessor: Option<String>,
@@ -83,6 +86,9 @@ pub struct KeyFacts {
     pub of_entity: bool,
     /// The key's own name; may be empty.
     pub name: String,
+    /// Whether it has less than its owner: then nothing that was given to the owner by name is its.
+    #[serde(skip)]
+    pub narrowed: bool,
     pub assumed_role: Option<AssumedRole>,
 }
 

@@ -2,15 +2,19 @@
 //! material, and never name a wire: an algorithm has one name here, and each dialect has its own table of spellings.
 
 mod blob; // ciphertexts that say what sealed them
+mod context; // encryption contexts as authenticated data
 mod fault; // why a key does not do something
+mod grant; // uses of a key that are lent to one caller
 mod last_use; // what a key did last
 mod operation; // what keys can be asked, and what they answer
 mod regions; // keys that are in several regions
 
 pub use blob::SealedBlob;
+pub use context::{CONTEXT_BYTES_MAX, EncryptionContext, authenticated, of_authenticated};
 pub use fault::KeyFault;
+pub use grant::{Grant, GrantConstraint, GrantOperation, GrantToken, NewGrant, is_grant_id};
 pub use last_use::{KeyLastUse, KeyUse};
-pub use operation::{ImportTerms, ImportWhich, ImportedMaterial, KeyAlias, KeyAnswer, KeyOp, KeyUsed};
+pub use operation::{ImportTerms, ImportWhich, ImportedMaterial, KeyAlias, KeyAnswer, KeyOp, KeyPart, KeyUsed};
 pub use regions::{KEY_REGIONS_MAX, KeyRegions, NewReplica};
 
 use crate::error::Error;
@@ -348,6 +352,27 @@ pub struct Key {
     /// What single dialects keep beside it (a policy, a region, say), under names that begin with the dialect's.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Attachments::is_none")]
+    pub attached: Attachments,
+}
+
+/// What decides about a key beside policies. It stands in records of its own; this says whether there are any to be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attachments {
+    pub document: bool,
+    pub grants: bool,
+    /// The key's ARN, as whoever attached something last knew it.
+    pub arn: String,
+    /// Under which their records stand; no other key ever has it.
+    pub place: String,
+}
+
+impl Attachments {
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        !self.document && !self.grants
+    }
 }
 
 impl Key {
@@ -423,6 +448,15 @@ impl KeyRef {
             Self::RegionalAlias { alias, .. } => alias,
         }
     }
+
+    /// The alias, if it is one.
+    #[must_use]
+    pub fn alias(&self) -> Option<&str> {
+        match self {
+            Self::Alias(alias) | Self::RegionalAlias { alias, .. } => Some(alias),
+            Self::Name(_) | Self::Id(_) | Self::RegionalId { .. } => None,
+        }
+    }
 }
 
 /// What a new key shall be.
@@ -439,6 +473,18 @@ pub struct NewKey {
     pub without_material: bool,
     /// The region of the first key of a set, which others can follow.
     pub region: Option<String>,
+    pub document: Option<NewDocument>,
+}
+
+/// A policy document to be attached.
+#[derive(Clone, Debug)]
+pub struct NewDocument {
+    /// Kept byte for byte.
+    pub text: String,
+    /// What stands before the key's id in the ARN that the document knows it by; empty leaves the ARN as it was.
+    pub arn_front: String,
+    /// Does not ask whether the caller could replace it again.
+    pub bypass: bool,
 }
 
 /// A change of what is known about a key; `None` leaves a thing as it is.

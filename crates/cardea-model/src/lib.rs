@@ -19,6 +19,7 @@ pub mod retirement; // when an old credential is turned off
 pub mod rotation; // how a secret's credential is changed at its source
 pub mod key; // keys, and what they can be asked
 pub mod request; // a request after lowering
+pub mod arn; // names of AWS's form, of callers
 pub mod identity; // callers, entities and aliases
 pub mod mount; // where an engine is attached, and its settings
 pub mod lease; // credentials that must die

@@ -276,6 +276,25 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Whether a policy speaks against it, rather than none for it: nothing else may then allow it either.
+    #[must_use]
+    pub fn is_objection(&self) -> bool {
+        let objects = |reason: &Reason| match reason {
+            Reason::Denied { .. }
+            | Reason::ParameterDenied { .. }
+            | Reason::RequiredParameterMissing { .. }
+            | Reason::WrapTtlOutOfBounds { .. } => true,
+            Reason::TemplateUnfilled { closes_everything, .. } => *closes_everything,
+            Reason::Root
+            | Reason::Help
+            | Reason::Granted { .. }
+            | Reason::NoRule
+            | Reason::MissingCapability { .. }
+            | Reason::NeedsSudo { .. } => false,
+        };
+        !self.allowed && self.reasons.iter().any(objects)
+    }
+
     /// All reasons as one line for the log.
     #[must_use]
     pub fn reason_line(&self) -> String {

@@ -1,8 +1,10 @@
 //! What an operation may use. No code reads the clock or randomness but through here.
 
+use crate::attached::{Attached, Verdict};
 use cardea_crypto::random::Randomness;
 use cardea_model::mount::Mount;
 use cardea_model::{Action, Caller, Error, Origin, SecretText, Timestamp, TtlSeconds};
+use cardea_policy::iam::Document;
 use cardea_storage::view::View;
 
 /// The context of one operation inside one transaction.
@@ -30,7 +32,8 @@ impl Context<'_> {
     }
 }
 
-/// What the caller may do elsewhere: for filtering lists and for routes that decide themselves.
+/// What the caller may do elsewhere: for filtering lists and for routes that decide themselves. Where nobody says otherwise a
+/// caller has no names, and documents have nothing to say to him.
 pub trait Rights: Send + Sync {
     fn allows(&self, action: Action, path: &str) -> bool;
     fn has_sudo(&self, path: &str) -> bool;
@@ -40,6 +43,18 @@ pub trait Rights: Send + Sync {
     /// of another: what a walk need not pass over.
     fn beginnings(&self, _action: Action, folder: &str) -> Vec<String> {
         vec![folder.to_owned()]
+    }
+    /// What policies say to an action at a path, and what is attached to the resource there, together.
+    fn allows_with(&self, _action: Action, _path: &str, _attached: &Attached) -> bool {
+        false
+    }
+    /// ARNs of the caller in the account of a resource's ARN: none that anybody could have chosen for himself.
+    fn names(&self, _arn: &str) -> Vec<String> {
+        Vec::new()
+    }
+    /// What a document would say to the caller about an action.
+    fn verdict(&self, _document: &Document, _arn: &str, _action: &'static str) -> Verdict {
+        Verdict::Silent
     }
 }
 

@@ -1,6 +1,7 @@
 //! Secrets engines. An engine is a table of routes and one function over typed operations; what it does not implement,
 //! it visibly cannot do.
 
+use crate::attached::Attached;
 use crate::context::Context;
 use crate::external::{External, Revoker};
 use crate::outcome::Outcome;
@@ -38,6 +39,17 @@ pub trait Engine: Send + Sync + 'static {
     /// For routes whose action is create or update: whether the thing exists.
     async fn exists(&self, _cx: &mut Context<'_>, _op: &Self::Op) -> Result<bool, Error> {
         Ok(false)
+    }
+
+    /// Whether documents or grants can be attached to its resources. Where not, [`Engine::attached`] is not asked.
+    fn attaches(&self) -> bool {
+        false
+    }
+
+    /// What is attached to the one resource of an operation. The record that says so is looked at ahead
+    /// ([`cardea_storage::view::View::peek_ahead`]), since the operation is going to read it in the same transaction.
+    async fn attached(&self, _cx: &mut Context<'_>, _op: &Self::Op) -> Result<Option<Attached>, Error> {
+        Ok(None)
     }
 
     /// Rows of shared operations that no path leads to. Their patterns and bindings are not used.

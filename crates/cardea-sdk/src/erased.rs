@@ -1,6 +1,7 @@
 //! The extension traits behind trait objects; what the kernel holds. Typed operations stay typed: they travel as
 //! [`AnyOp`] from the route that bound them to the engine that made the route.
 
+use crate::attached::Attached;
 use crate::auth_method::{AuthMethod, Identification, Vouch};
 use crate::context::{Context, OutsideContext};
 use crate::engine::{Engine, SharedOp};
@@ -46,6 +47,8 @@ pub trait AnyEngine: Send + Sync {
     async fn key_name(&self, cx: &mut Context<'_>, key: &KeyRef) -> Result<Option<String>, Error>;
     async fn handle(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Outcome, Error>;
     async fn exists(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<bool, Error>;
+    fn attaches(&self) -> bool;
+    async fn attached(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Option<Attached>, Error>;
     /// See [`AuthMethod::prepares`]; no other engine does.
     fn prepares(&self, _op: &AnyOp) -> bool {
         false
@@ -189,6 +192,12 @@ macro_rules! erase {
             }
             async fn exists(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<bool, Error> {
                 self.0.exists(cx, typed::<E>(op)?).await
+            }
+            fn attaches(&self) -> bool {
+                self.0.attaches()
+            }
+            async fn attached(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Option<Attached>, Error> {
+                self.0.attached(cx, typed::<E>(op)?).await
             }
             fn external(&self) -> Option<&dyn External> {
                 self.0.external()

@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod engine; // secrets engines: routes, handle, and optional powers
+pub mod attached; // documents and grants that decide beside policies
+pub mod aws_words; // what AWS's documents and wire call algorithms
 pub mod auth_method; // engines that can also vouch for a caller
 pub mod route; // one declaration, many products
 pub mod pattern; // how a route's pattern binds a path
@@ -24,6 +26,7 @@ pub mod password; // password policies, shared by every engine that makes passwo
 pub mod erased; // the same traits behind trait objects; what the kernel holds
 
 pub use async_trait::async_trait;
+pub use attached::{Attached, Question};
 pub use auth_method::{AuthMethod, Identification, TokenTerms, Vouch};
 pub use call::{Address, Call, HttpAnswer, HttpCall, HttpMethod};
 pub use context::{Context, OutsideContext};

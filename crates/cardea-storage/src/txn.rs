@@ -50,6 +50,7 @@ impl SealedStore {
             reads: BTreeMap::new(),
             writes: BTreeMap::new(),
             appends: Vec::new(),
+            ahead: None,
             seen: Revision::default(),
             now: None,
             essential: false,
@@ -73,6 +74,8 @@ pub struct Txn {
     reads: BTreeMap<Key, Option<Revision>>,
     writes: BTreeMap<Key, Buffered>,
     appends: Vec<Bytes>,
+    /// What [`Txn::peek_ahead`] found.
+    ahead: Option<(Key, Option<crate::store::Versioned>)>,
     seen: Revision,
     now: Option<Timestamp>,
     essential: bool,
@@ -118,6 +121,19 @@ impl Txn {
         Ok(Some(record))
     }
 
+    /// Looks at a record before the operation that is going to read it: the next read of this key, and that one alone, is
+    /// answered by what was found here.
+    pub async fn peek_ahead<R: Record>(&mut self, key: &[u8]) -> Result<Option<Arc<R>>, Error> {
+        if !self.writes.contains_key(key) {
+            let found = self.read(key).await?;
+            self.ahead = Some((key.to_vec(), found.clone()));
+            let peeked = self.peek(key).await;
+            self.ahead = Some((key.to_vec(), found));
+            return peeked;
+        }
+        self.peek(key).await
+    }
+
     /// Whether a key exists, without opening it.
     pub async fn exists(&mut self, key: &[u8]) -> Result<bool, Error> {
         match self.writes.get(key) {
@@ -127,6 +143,11 @@ impl Txn {
     }
 
     async fn read(&mut self, key: &[u8]) -> Result<Option<crate::store::Versioned>, Error> {
+        if self.ahead.as_ref().is_some_and(|(known, _)| known == key)
+            && let Some((_, found)) = self.ahead.take()
+        {
+            return Ok(found);
+        }
         let snapshot = self.base.store.get(&[key]).await.map_err(read_error)?;
         let found = snapshot.values.into_iter().next().flatten();
         let revision = found.as_ref().map(|v| v.revision);

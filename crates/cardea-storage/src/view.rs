@@ -31,6 +31,11 @@ impl<'t> View<'t> {
         self.txn.peek(&self.key::<R>(name)).await
     }
 
+    /// See [`Txn::peek_ahead`].
+    pub async fn peek_ahead<R: Record>(&mut self, name: &str) -> Result<Option<Arc<R>>, Error> {
+        self.txn.peek_ahead(&self.key::<R>(name)).await
+    }
+
     pub async fn exists<R: Record>(&mut self, name: &str) -> Result<bool, Error> {
         self.txn.exists(&self.key::<R>(name)).await
     }

@@ -41,9 +41,15 @@ pub(super) fn told(operation: &str, by_blob: bool, error: &Error) -> Told {
         (Cause::Denied | Cause::NotFound, _) if by_blob => row(DENIED, OTHERS_KEY),
         (Cause::Denied, "") => row(DENIED, "User is not authorized to perform this operation."),
         (Cause::Denied, _) => row(DENIED, &format!("User is not authorized to perform: kms:{operation}")),
-        (Cause::NotFound, "CreateKey" | "ListKeys" | "ListAliases" | "GenerateRandom" | "DescribeCustomKeyStores") => {
-            row(NOT_FOUND, NO_MOUNT)
-        }
+        (
+            Cause::NotFound,
+            "CreateKey"
+            | "ListKeys"
+            | "ListAliases"
+            | "ListRetirableGrants"
+            | "GenerateRandom"
+            | "DescribeCustomKeyStores",
+        ) => row(NOT_FOUND, NO_MOUNT),
         (Cause::NotFound, "UpdatePrimaryRegion") => {
             row(NOT_FOUND, "The key, or its replica in that region, does not exist.")
         }
@@ -125,5 +131,15 @@ fn of_fault(operation: &str, fault: KeyFault) -> (&'static str, &'static str) {
             "The key ID in the request does not identify a CMK that can perform this operation.",
         ),
         KeyFault::TooManyTags => ("TagException", "Too many tags."),
+        KeyFault::GrantToken => ("InvalidGrantTokenException", ""),
+        KeyFault::NoGrant => (NOT_FOUND, "The grant does not exist."),
+        KeyFault::TooManyGrants => (LIMIT, "The key has too many grants."),
+        KeyFault::GrantOperation => {
+            (VALIDATION, "The key does not support an operation or the constraint of the grant.")
+        }
+        KeyFault::Lockout => (
+            "MalformedPolicyDocumentException",
+            "The new key policy will not allow you to update the key policy in the future.",
+        ),
     }
 }

@@ -23,6 +23,10 @@ const DESCRIPTION_CHARS_MAX: usize = 8192;
 const MARKER_CHARS_MAX: usize = 1024;
 const PUBLIC_KEY_BYTES_MAX: usize = 8192;
 const GRANT_TOKENS_MAX: usize = 10;
+const GRANT_TOKEN_CHARS_MAX: usize = 8192;
+const POLICY_CHARS_MAX: usize = 131_072;
+/// Of the ARN of a caller, and of a grant's name.
+const PRINCIPAL_CHARS_MAX: usize = 256;
 
 /// Bytes in base64.
 pub(super) struct Blob(pub SecretBytes);
@@ -40,6 +44,14 @@ impl<'de> Deserialize<'de> for Blob {
 pub(super) struct Tag {
     pub tag_key: Option<String>,
     pub tag_value: Option<String>,
+}
+
+/// Which encryption contexts a grant is for.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Constraints {
+    pub encryption_context_subset: Option<BTreeMap<String, String>>,
+    pub encryption_context_equals: Option<BTreeMap<String, String>>,
 }
 
 /// All members of all operations.
@@ -101,6 +113,17 @@ pub(super) struct Input {
     pub limit: Option<i64>,
     pub marker: Option<String>,
     pub grant_tokens: Option<Vec<String>>,
+    pub grantee_principal: Option<String>,
+    pub grantee_service_principal: Option<String>,
+    pub retiring_principal: Option<String>,
+    pub retiring_service_principal: Option<String>,
+    pub operations: Option<Vec<String>>,
+    pub constraints: Option<Constraints>,
+    pub name: Option<String>,
+    pub grant_id: Option<String>,
+    pub grant_token: Option<String>,
+    pub policy_name: Option<String>,
+    pub bypass_policy_lockout_safety_check: Option<bool>,
     pub recipient: Option<IgnoredAny>,
     pub dry_run: Option<bool>,
     pub dry_run_modifiers: Option<Vec<String>>,
@@ -159,6 +182,9 @@ impl Input {
             ("wrappingKeySpec", self.wrapping_key_spec.is_some()),
             ("replicaRegion", self.replica_region.is_some()),
             ("primaryRegion", self.primary_region.is_some()),
+            ("operations", self.operations.is_some()),
+            ("grantId", self.grant_id.is_some()),
+            ("policy", self.policy.is_some()),
         ]);
         for member in required {
             checks.present(member, there.iter().any(|(known, is_there)| known == member && *is_there));
@@ -173,6 +199,13 @@ impl Input {
         checks.length("description", chars(self.description.as_ref()), 0, DESCRIPTION_CHARS_MAX);
         checks.length("marker", chars(self.marker.as_ref()), 1, MARKER_CHARS_MAX);
         checks.length("grantTokens", self.grant_tokens.as_ref().map(Vec::len), 0, GRANT_TOKENS_MAX);
+        checks.length("policy", chars(self.policy.as_ref()), 1, POLICY_CHARS_MAX);
+        checks.length("policyName", chars(self.policy_name.as_ref()), 1, 128);
+        checks.length("granteePrincipal", chars(self.grantee_principal.as_ref()), 1, PRINCIPAL_CHARS_MAX);
+        checks.length("retiringPrincipal", chars(self.retiring_principal.as_ref()), 1, PRINCIPAL_CHARS_MAX);
+        checks.length("name", chars(self.name.as_ref()), 1, PRINCIPAL_CHARS_MAX);
+        checks.length("grantId", chars(self.grant_id.as_ref()), 1, 128);
+        checks.length("grantToken", chars(self.grant_token.as_ref()), 1, GRANT_TOKEN_CHARS_MAX);
         checks.range("numberOfBytes", self.number_of_bytes, 1, FRESH_BYTES_MAX);
         for (at, tag) in self.tags.iter().flatten().enumerate() {
             let place = format!("tags.{}.member", at + 1);
@@ -184,9 +217,6 @@ impl Input {
             checks.length(&format!("tagKeys.{}.member", at + 1), chars(Some(key)), 1, 128);
         }
         checks.finish()?;
-        if self.grant_tokens.as_ref().is_some_and(|tokens| !tokens.is_empty()) {
-            return Err(Fault::new("InvalidGrantTokenException", "There are no grants here, and so no grant tokens."));
-        }
         if self.recipient.is_some() {
             return Err(unsupported("Attested recipients aren't available here."));
         }

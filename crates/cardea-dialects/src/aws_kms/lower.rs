@@ -4,6 +4,7 @@
 mod imports; // material that owners bring
 mod regions; // keys of several regions
 
+use super::attached;
 use super::context::authenticated;
 use super::inputs::{Input, TAGS_MAX, Tag, taken, unsupported};
 use super::{names, spellings};
@@ -11,7 +12,7 @@ use crate::aws::json::{self, Checks, Fault};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_model::key::{
-    HashAlgorithm, KeyAlgorithm, KeyChange, KeyFamily, KeySettings, NewKey, SealedBlob, SigningScheme,
+    HashAlgorithm, KeyAlgorithm, KeyChange, KeyFamily, KeyPart, KeySettings, NewKey, SealedBlob, SigningScheme,
 };
 use cardea_model::wire::WireRequest;
 use cardea_model::{KeyOp, KeyRef, NamespaceId, Params, Refusal, Request, SecretBytes, Target};
@@ -34,23 +35,15 @@ const TRANSIT: &str = "vault:v";
 const ABSENT: &[&str] = &[
     "ConnectCustomKeyStore",
     "CreateCustomKeyStore",
-    "CreateGrant",
     "DeleteCustomKeyStore",
     "DisconnectCustomKeyStore",
-    "GetKeyPolicy",
-    "ListGrants",
-    "ListKeyPolicies",
-    "ListRetirableGrants",
-    "PutKeyPolicy",
-    "RetireGrant",
-    "RevokeGrant",
     "UpdateCustomKeyStore",
 ];
 
 /// An operation in the making: what was asked, where, and what `render` will need to know.
-struct Asked<'a> {
-    config: &'a DialectConfig,
-    region: String,
+pub(super) struct Asked<'a> {
+    pub(super) config: &'a DialectConfig,
+    pub(super) region: String,
     flags: BTreeMap<String, String>,
 }
 
@@ -84,7 +77,7 @@ type Lower = fn(&mut Asked<'_>, Input) -> Result<KeyOp, Fault>;
 /// Operations by name, with the members that each cannot do without.
 const OPERATIONS: &[(&str, &[&str], Lower)] = &[
     ("CreateKey", &[], |asked, input| asked.create(input)),
-    ("DescribeKey", &["keyId"], |asked, input| Ok(KeyOp::Describe { key: asked.key(&input)? })),
+    ("DescribeKey", &["keyId"], |asked, input| Ok(KeyOp::Describe { key: asked.key(&input)?, part: KeyPart::Facts })),
     ("ListKeys", &[], |asked, input| asked.list("ListKeys", input)),
     ("ListAliases", &[], |asked, input| asked.list("ListAliases", input)),
     ("ListResourceTags", &["keyId"], |asked, input| asked.list("ListResourceTags", input)),
@@ -134,13 +127,23 @@ const OPERATIONS: &[(&str, &[&str], Lower)] = &[
     ("CancelKeyDeletion", &["keyId"], |asked, input| Ok(KeyOp::CancelDeletion { key: asked.key_itself(&input)? })),
     ("EnableKeyRotation", &["keyId"], |asked, input| asked.enable_rotation(input)),
     ("DisableKeyRotation", &["keyId"], |asked, input| asked.rotation(&input, 0)),
-    ("GetKeyRotationStatus", &["keyId"], |asked, input| Ok(KeyOp::Describe { key: asked.key_itself(&input)? })),
+    ("GetKeyRotationStatus", &["keyId"], |asked, input| {
+        Ok(KeyOp::Describe { key: asked.key_itself(&input)?, part: KeyPart::RotationStatus })
+    }),
     ("RotateKeyOnDemand", &["keyId"], |asked, input| {
         Ok(KeyOp::Rotate { key: asked.key_itself(&input)?, symmetric_only: true })
     }),
     ("GetParametersForImport", &["keyId", "wrappingAlgorithm", "wrappingKeySpec"], |asked, input| {
         asked.import_parameters(input)
     }),
+    ("GetKeyPolicy", &["keyId"], |asked, input| asked.document(&input)),
+    ("PutKeyPolicy", &["keyId", "policy"], |asked, input| asked.set_document(input)),
+    ("ListKeyPolicies", &["keyId"], |asked, input| asked.list("ListKeyPolicies", input)),
+    ("CreateGrant", &["keyId", "operations"], |asked, input| asked.create_grant(input)),
+    ("ListGrants", &["keyId"], |asked, input| asked.list_grants(input)),
+    ("ListRetirableGrants", &[], |asked, input| asked.list_retirable(input)),
+    ("RetireGrant", &[], |asked, input| asked.retire_grant(&input)),
+    ("RevokeGrant", &["keyId", "grantId"], |asked, input| asked.revoke_grant(&input)),
     ("ImportKeyMaterial", &["keyId", "importToken", "encryptedKeyMaterial"], |asked, input| asked.import(input)),
     ("DeleteImportedKeyMaterial", &["keyId"], |asked, input| asked.delete_material(&input)),
     ("DescribeCustomKeyStores", &[], |asked, input| asked.key_stores(&input)),
@@ -150,7 +153,7 @@ const OPERATIONS: &[(&str, &[&str], Lower)] = &[
 ];
 
 impl Asked<'_> {
-    fn flag(&mut self, key: &str, value: impl Into<String>) {
+    pub(super) fn flag(&mut self, key: &str, value: impl Into<String>) {
         self.flags.insert(key.to_owned(), value.into());
     }
 
@@ -161,12 +164,14 @@ impl Asked<'_> {
         let input: Input = json::input(wire)?;
         input.check(required)?;
         let (said, dry_run) = (said(&input)?, input.dry_run == Some(true));
+        let tokens = attached::tokens(input.grant_tokens.as_deref().unwrap_or_default())?;
         let op = lower(self, input)?;
         let said = regions::said(&op).unwrap_or(said);
-        // Where an operation changes something AWS has no such member, and passes over what it does not know.
+        // Where other operations change something AWS has no such member, and passes over what it does not know.
         if dry_run && changes_nothing(&op) {
             self.flag(names::DRY_RUN, "true");
         }
+        let op = if tokens.is_empty() { op } else { KeyOp::WithTokens { tokens, op: Box::new(op) } };
         Ok((name, op, said))
     }
 
@@ -174,15 +179,15 @@ impl Asked<'_> {
         names::key(self.config, &self.region, id.map(String::as_str).unwrap_or_default())
     }
 
-    fn key(&self, input: &Input) -> Result<KeyRef, Fault> {
+    pub(super) fn key(&self, input: &Input) -> Result<KeyRef, Fault> {
         self.key_of(input.key_id.as_ref())
     }
 
-    fn key_itself(&self, input: &Input) -> Result<KeyRef, Fault> {
+    pub(super) fn key_itself(&self, input: &Input) -> Result<KeyRef, Fault> {
         names::key_itself(self.config, &self.region, input.key_id.as_deref().unwrap_or_default())
     }
 
-    fn create(&mut self, input: Input) -> Result<KeyOp, Fault> {
+    fn create(&mut self, mut input: Input) -> Result<KeyOp, Fault> {
         let mut checks = Checks::default();
         checks.one_of("keySpec", input.key_spec.as_deref(), &spellings::specs());
         checks.one_of("customerMasterKeySpec", input.customer_master_key_spec.as_deref(), &spellings::specs());
@@ -199,9 +204,6 @@ impl Asked<'_> {
             (None, None) => spellings::SYMMETRIC,
         };
         let algorithm = spellings::algorithm(spec).ok_or_else(|| unsupported("SM2 isn't available here."))?;
-        if input.policy.is_some() {
-            return Err(unsupported("Key policies aren't available here: the server's own policies decide."));
-        }
         let origin = input.origin.as_deref().unwrap_or("AWS_KMS");
         let elsewhere = input.custom_key_store_id.is_some() || input.xks_key_id.is_some();
         if elsewhere || !matches!(origin, "AWS_KMS" | "EXTERNAL") {
@@ -217,6 +219,11 @@ impl Asked<'_> {
         };
         let fits = usage.filter(|usage| algorithm.usages().contains(usage));
         let usage = fits.ok_or_else(|| Fault::validation("The KeyUsage is not compatible with the KeySpec."))?;
+        let without_material = origin == "EXTERNAL";
+        let document = match &input.policy {
+            Some(_) => Some(self.new_document(&mut input)?),
+            None => None,
+        };
         let tags = tags_of(input.tags.unwrap_or_default())?;
         let new = NewKey {
             algorithm,
@@ -225,8 +232,9 @@ impl Asked<'_> {
             description: input.description.unwrap_or_default(),
             tags,
             attributes: BTreeMap::new(),
-            without_material: origin == "EXTERNAL",
             region: input.multi_region.unwrap_or_default().then(|| self.region.clone()),
+            without_material,
+            document,
         };
         Ok(KeyOp::Create { name: None, new: Box::new(new) })
     }
@@ -273,7 +281,12 @@ impl Asked<'_> {
                 if input.include_key_material.as_deref() == Some("ALL_KEY_MATERIAL") {
                     self.flag(names::ALL_MATERIAL, "true");
                 }
-                KeyOp::Describe { key: self.key_itself(&input)? }
+                let part = match operation {
+                    "ListKeyRotations" => KeyPart::Rotations,
+                    "ListKeyPolicies" => KeyPart::DocumentNames,
+                    _ => KeyPart::Tags,
+                };
+                KeyOp::Describe { key: self.key_itself(&input)?, part }
             }
         })
     }
@@ -505,7 +518,7 @@ impl Asked<'_> {
     }
 }
 
-/// Whether an operation only uses a key.
+/// Whether an operation only uses a key, or was told to change nothing.
 fn changes_nothing(op: &KeyOp) -> bool {
     matches!(
         op,
@@ -521,6 +534,8 @@ fn changes_nothing(op: &KeyOp) -> bool {
             | KeyOp::Agree { .. }
             | KeyOp::Encapsulate { .. }
             | KeyOp::Decapsulate { .. }
+            | KeyOp::CreateGrant { dry_run: true, .. }
+            | KeyOp::EndGrant { dry_run: true, .. }
     )
 }
 

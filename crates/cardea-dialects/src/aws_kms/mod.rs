@@ -12,13 +12,14 @@
 //!   The regions are doors of this server; other keys are known at all of them. An alias of a key of a set is its region's.
 //! - Signatures and MACs do not say which version made them: all that are still valid are tried.
 //!
-//! Absent, and answered `UnsupportedOperationException`: key policies, grants, custom key stores, SM2, Ed25519ph, external mu,
-//! Nitro attestation, pairs of ML-KEM data keys.
+//! Absent, and answered `UnsupportedOperationException`: custom key stores, SM2, Ed25519ph, external mu, Nitro attestation, pairs
+//! of ML-KEM data keys.
 //!
 //! Invariants: no input value is echoed into an error; an ARN that names another account or region finds nothing; a dry run
 //! is judged and done as any other request, and its result shown to nobody. It must never judge a signature (`authenticate`
 //! does), and never hold a key.
 
+mod attached; // key policies and grants
 mod context; // encryption contexts as authenticated data
 mod errors; // causes and faults to AWS's types and words
 mod inputs; // the inputs of operations, with their constraints

@@ -1,6 +1,7 @@
 //! From an answer or a refusal to the wire. It must never write a plaintext where an operation asks for none, nor any result
 //! of a dry run.
 
+use super::attached;
 use super::errors;
 use super::names;
 use super::spellings;
@@ -32,8 +33,8 @@ pub(super) fn render(config: &DialectConfig, context: &RenderContext, answer: Re
     }
 }
 
-struct Place<'a> {
-    config: &'a DialectConfig,
+pub(super) struct Place<'a> {
+    pub(super) config: &'a DialectConfig,
     context: &'a RenderContext,
 }
 
@@ -111,7 +112,7 @@ struct UseForm {
 }
 
 /// An instant as JSON 1.1 has it: seconds since 1970, as a number with a fraction.
-fn epoch(at: Timestamp) -> Value {
+pub(super) fn epoch(at: Timestamp) -> Value {
     json!(at.0 as f64 / 1000.0)
 }
 
@@ -148,7 +149,7 @@ fn is_symmetric(key: &Key) -> bool {
 }
 
 impl Place<'_> {
-    fn flag(&self, key: &str) -> &str {
+    pub(super) fn flag(&self, key: &str) -> &str {
         self.context.flags.get(key).map_or("", String::as_str)
     }
 
@@ -160,7 +161,7 @@ impl Place<'_> {
         &self.context.asked
     }
 
-    fn arn(&self, key_id: &str) -> String {
+    pub(super) fn arn(&self, key_id: &str) -> String {
         names::key_arn(self.config, self.flag(names::REGION), key_id)
     }
 
@@ -208,6 +209,13 @@ impl Place<'_> {
                 Ok(Written::Facts(form))
             }
             KeyAnswer::LastUse { key, last } => Ok(Written::Facts(self.last_use(&key, last))),
+            KeyAnswer::Document { text, .. } => Ok(Written::Facts(attached::document(self, text))),
+            KeyAnswer::Granted { grant, token } => {
+                Ok(Written::Facts(json!({ "GrantId": grant, "GrantToken": BASE64.encode(&token) })))
+            }
+            KeyAnswer::Grants { grants, next } => {
+                Ok(Written::Facts(self.paged(attached::grants(self, &grants), next.as_deref())))
+            }
             KeyAnswer::Aliases { aliases, more } => Ok(Written::Facts(self.aliases(&aliases, more))),
             KeyAnswer::PublicKey { key, spki, .. } => {
                 let mut form = self.uses(&key);
@@ -325,6 +333,7 @@ impl Place<'_> {
                 }
                 form
             }
+            "ListKeyPolicies" => json!({ "PolicyNames": [attached::POLICY_NAME], "Truncated": false }),
             "RotateKeyOnDemand" | "CancelKeyDeletion" => json!({ "KeyId": arn }),
             "ScheduleKeyDeletion" => {
                 let days: u64 = self.flag(names::DAYS).parse().unwrap_or_default();

@@ -2,30 +2,11 @@
 
 use cardea_model::key::{HashAlgorithm, Key, KeyAlgorithm, KeyFamily, KeyUsage, KeyUse, SigningScheme};
 
-use HashAlgorithm::{Sha1, Sha224, Sha256, Sha384, Sha512};
+use HashAlgorithm::{Sha1, Sha256, Sha384, Sha512};
+use cardea_sdk::aws_words::{MACS, SIGNING, SPECS, USAGES};
 
-/// Specs of keys.
-const SPECS: &[(&str, KeyAlgorithm)] = &[
-    ("SYMMETRIC_DEFAULT", KeyAlgorithm::Aes256Gcm),
-    ("RSA_2048", KeyAlgorithm::Rsa2048),
-    ("RSA_3072", KeyAlgorithm::Rsa3072),
-    ("RSA_4096", KeyAlgorithm::Rsa4096),
-    ("ECC_NIST_P256", KeyAlgorithm::EcP256),
-    ("ECC_NIST_P384", KeyAlgorithm::EcP384),
-    ("ECC_NIST_P521", KeyAlgorithm::EcP521),
-    ("ECC_SECG_P256K1", KeyAlgorithm::EcP256k1),
-    ("ECC_NIST_EDWARDS25519", KeyAlgorithm::Ed25519),
-    ("HMAC_224", KeyAlgorithm::HmacSha224),
-    ("HMAC_256", KeyAlgorithm::HmacSha256),
-    ("HMAC_384", KeyAlgorithm::HmacSha384),
-    ("HMAC_512", KeyAlgorithm::HmacSha512),
-    ("ML_DSA_44", KeyAlgorithm::MlDsa44),
-    ("ML_DSA_65", KeyAlgorithm::MlDsa65),
-    ("ML_DSA_87", KeyAlgorithm::MlDsa87),
-    ("ML_KEM_512", KeyAlgorithm::MlKem512),
-    ("ML_KEM_768", KeyAlgorithm::MlKem768),
-    ("ML_KEM_1024", KeyAlgorithm::MlKem1024),
-];
+pub(super) use cardea_sdk::aws_words::{SYMMETRIC, shown_usage, spec};
+
 /// A spec of AWS's that is not offered.
 pub(super) const SM2: &str = "SM2";
 
@@ -33,26 +14,11 @@ pub(super) fn algorithm(spec: &str) -> Option<KeyAlgorithm> {
     SPECS.iter().find(|(word, _)| *word == spec).map(|(_, algorithm)| *algorithm)
 }
 
-/// The spec that is shown. Clients cannot tell AEADs apart, and a MAC key that names no hash takes any.
-pub(super) fn spec(algorithm: KeyAlgorithm) -> &'static str {
-    match algorithm.family() {
-        KeyFamily::Aead => "SYMMETRIC_DEFAULT",
-        _ => SPECS.iter().find(|(_, known)| *known == algorithm).map_or("HMAC_256", |(word, _)| *word),
-    }
-}
-
 /// All specs that are taken.
 pub(super) fn specs() -> Vec<&'static str> {
     SPECS.iter().map(|(word, _)| *word).chain([SM2]).collect()
 }
 
-const USAGES: &[(&str, KeyUsage)] = &[
-    ("SIGN_VERIFY", KeyUsage::Sign),
-    ("ENCRYPT_DECRYPT", KeyUsage::Encrypt),
-    ("GENERATE_VERIFY_MAC", KeyUsage::Mac),
-    ("KEY_AGREEMENT", KeyUsage::Agree),
-    ("ENCAPSULATE_DECAPSULATE", KeyUsage::Encapsulate),
-];
 pub(super) const USAGE_WORDS: &[&str] =
     &["SIGN_VERIFY", "ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT", "ENCAPSULATE_DECAPSULATE"];
 
@@ -60,13 +26,6 @@ pub(super) fn usage(word: &str) -> Option<KeyUsage> {
     USAGES.iter().find(|(known, _)| *known == word).map(|(_, usage)| *usage)
 }
 
-/// The one usage that AWS shows. A key of another dialect's may have several: the first of this table is shown, and the
-/// algorithms of all.
-pub(super) fn shown_usage(key: &Key) -> &'static str {
-    USAGES.iter().find(|(_, usage)| key.allows(*usage)).map_or("ENCRYPT_DECRYPT", |(word, _)| *word)
-}
-
-pub(super) const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
 pub(super) const ENCRYPTION_WORDS: &[&str] = &[SYMMETRIC, "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"];
 
 /// The hash for OAEP; the outer `None` is an algorithm that is not offered.
@@ -79,19 +38,6 @@ pub(super) fn oaep(word: &str) -> Option<Option<HashAlgorithm>> {
     }
 }
 
-const SIGNING: &[(&str, SigningScheme)] = &[
-    ("RSASSA_PSS_SHA_256", SigningScheme::RsaPss(Sha256)),
-    ("RSASSA_PSS_SHA_384", SigningScheme::RsaPss(Sha384)),
-    ("RSASSA_PSS_SHA_512", SigningScheme::RsaPss(Sha512)),
-    ("RSASSA_PKCS1_V1_5_SHA_256", SigningScheme::RsaPkcs1(Sha256)),
-    ("RSASSA_PKCS1_V1_5_SHA_384", SigningScheme::RsaPkcs1(Sha384)),
-    ("RSASSA_PKCS1_V1_5_SHA_512", SigningScheme::RsaPkcs1(Sha512)),
-    ("ECDSA_SHA_256", SigningScheme::Ecdsa(Sha256)),
-    ("ECDSA_SHA_384", SigningScheme::Ecdsa(Sha384)),
-    ("ECDSA_SHA_512", SigningScheme::Ecdsa(Sha512)),
-    ("ML_DSA_SHAKE_256", SigningScheme::MlDsa),
-    ("ED25519_SHA_512", SigningScheme::Ed25519),
-];
 /// Schemes of AWS's that are not offered.
 const SIGNING_ABSENT: [&str; 2] = ["SM2DSA", "ED25519_PH_SHA_512"];
 
@@ -103,8 +49,6 @@ pub(super) fn signing_words() -> Vec<&'static str> {
     SIGNING.iter().map(|(word, _)| *word).chain(SIGNING_ABSENT).collect()
 }
 
-const MACS: &[(&str, HashAlgorithm)] =
-    &[("HMAC_SHA_224", Sha224), ("HMAC_SHA_256", Sha256), ("HMAC_SHA_384", Sha384), ("HMAC_SHA_512", Sha512)];
 pub(super) const MAC_WORDS: &[&str] = &["HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"];
 
 pub(super) fn mac(word: &str) -> Option<HashAlgorithm> {

@@ -68,14 +68,57 @@ fn blob() -> String {
 #[test]
 fn bad_inputs_are_refused_with_awss_types() {
     let (v, u, n) = ("ValidationException", "UnsupportedOperationException", "NotFoundException");
-    let long = BASE64.encode([0; 4097]);
+    let (arn, long) = ("InvalidArnException", BASE64.encode([0; 4097]));
+    let grant = |with: Value| {
+        let mut body = json!({
+            "KeyId": ID, "GranteePrincipal": "arn:aws:iam::123456789012:role/ci/deploy", "Operations": ["Encrypt"],
+        });
+        for (member, value) in with.as_object().unwrap() {
+            body[member] = value.clone();
+        }
+        body
+    };
     let tags = |count: usize| {
         json!((0..count).map(|n| json!({ "TagKey": n.to_string(), "TagValue": "" })).collect::<Vec<_>>())
     };
     let table = [
         ("Unknown", json!({}), "UnknownOperationException"),
-        ("CreateGrant", json!({}), u),
-        ("GetKeyPolicy", json!({ "KeyId": ID }), u),
+        ("CreateGrant", json!({}), v),
+        ("CreateGrant", json!({ "KeyId": ID, "Operations": ["Encrypt"] }), v),
+        ("CreateGrant", grant(json!({ "Operations": [] })), v),
+        ("CreateGrant", grant(json!({ "Operations": ["Everything"] })), v),
+        ("CreateGrant", grant(json!({ "Name": "a b" })), v),
+        ("CreateGrant", grant(json!({ "GranteePrincipal": "x".repeat(257) })), v),
+        ("CreateGrant", grant(json!({ "GranteePrincipal": "alice" })), arn),
+        ("CreateGrant", grant(json!({ "GranteePrincipal": "arn:aws:iam::123456789012:root" })), arn),
+        ("CreateGrant", grant(json!({ "GranteePrincipal": "arn:aws:iam::123456789012:user/alice" })), arn),
+        ("CreateGrant", grant(json!({ "GranteePrincipal": "arn:aws:iam::123456789012:user/entity//a" })), arn),
+        ("CreateGrant", grant(json!({ "GranteePrincipal": "arn:aws:iam::210987654321:role/a" })), arn),
+        ("CreateGrant", grant(json!({ "GranteePrincipal": "arn:aws:sts::123456789012:assumed-role/jwt.a/s" })), arn),
+        ("CreateGrant", grant(json!({ "RetiringPrincipal": "arn:aws:iam::123456789012:group/a" })), arn),
+        ("CreateGrant", grant(json!({ "GranteeServicePrincipal": "s3.amazonaws.com" })), u),
+        (
+            "CreateGrant",
+            grant(json!({ "Constraints": { "EncryptionContextSubset": {}, "EncryptionContextEquals": {} } })),
+            v,
+        ),
+        ("CreateGrant", grant(json!({ "Constraints": { "EncryptionContextSubset": { "a": "x".repeat(384) } } })), v),
+        ("CreateGrant", grant(json!({ "KeyId": "alias/a" })), n),
+        ("ListGrants", json!({ "KeyId": ID, "Limit": 101 }), v),
+        ("ListGrants", json!({ "KeyId": ID, "Marker": "x" }), "InvalidMarkerException"),
+        ("ListGrants", json!({ "KeyId": ID, "GrantId": "x" }), "InvalidGrantIdException"),
+        ("ListRetirableGrants", json!({}), v),
+        ("RetireGrant", json!({}), v),
+        ("RetireGrant", json!({ "KeyId": ID }), v),
+        ("RetireGrant", json!({ "GrantToken": "eA==" }), "InvalidGrantTokenException"),
+        ("RetireGrant", json!({ "GrantToken": "eA==", "KeyId": ID, "GrantId": "0" }), v),
+        ("RevokeGrant", json!({ "KeyId": ID, "GrantId": "0".repeat(63) }), "InvalidGrantIdException"),
+        ("GetKeyPolicy", json!({ "KeyId": ID, "PolicyName": "other" }), n),
+        ("PutKeyPolicy", json!({ "KeyId": ID }), v),
+        ("PutKeyPolicy", json!({ "KeyId": ID, "Policy": "" }), v),
+        ("PutKeyPolicy", json!({ "KeyId": ID, "Policy": "{}" }), "MalformedPolicyDocumentException"),
+        ("PutKeyPolicy", json!({ "KeyId": ID, "Policy": "x".repeat(32_769) }), "LimitExceededException"),
+        ("CreateKey", json!({ "Policy": "{}" }), "MalformedPolicyDocumentException"),
         ("DescribeKey", json!({}), v),
         ("DescribeKey", json!({ "KeyId": "" }), v),
         ("DescribeKey", json!({ "KeyId": "x".repeat(2049) }), v),
@@ -147,7 +190,6 @@ fn bad_inputs_are_refused_with_awss_types() {
         ("CreateKey", json!({ "KeySpec": "RSA_1024", "KeyUsage": "SIGN_VERIFY" }), v),
         ("CreateKey", json!({ "KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY" }), u),
         ("CreateKey", json!({ "Description": "x".repeat(8193) }), v),
-        ("CreateKey", json!({ "Policy": "{}" }), u),
         ("CreateKey", json!({ "Origin": "AWS_CLOUDHSM" }), u),
         ("CreateKey", json!({ "Tags": tags(51) }), "TagException"),
         ("CreateKey", json!({ "Tags": [{ "TagKey": "aws:x", "TagValue": "" }] }), "TagException"),

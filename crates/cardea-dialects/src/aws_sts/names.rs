@@ -2,6 +2,7 @@
 //! otherwise.
 
 use crate::aws::json::partition;
+use cardea_model::arn::{Place, USUAL_MOUNT, is_name_byte};
 
 pub(super) const DIALECT: &str = "aws_sts";
 /// In the scope of signatures.
@@ -14,8 +15,6 @@ pub(super) const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "AssumeRoleWithWebIdentit
 
 /// Where the kernel says who is asking.
 pub(super) const CALLER_PATH: &str = "identity/access-key/caller";
-/// The auth mount of a role that names none.
-const USUAL_MOUNT: &str = "jwt";
 
 /// What `render` must know of the request.
 pub(super) const KEY_ID: &str = "key_id";
@@ -65,33 +64,12 @@ pub(super) fn is_session_name(name: &str) -> bool {
     (2..=64).contains(&name.len()) && name.bytes().all(is_name_byte)
 }
 
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)
-}
-
-/// A name as it stands in an ARN, so that no two names look alike there: every byte that AWS does not allow, the escape `=`
-/// itself and the `.` that separates parts are `=` and two hexadecimal digits.
-fn in_arn(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if is_name_byte(byte) && byte != b'=' && byte != b'.' {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("={byte:02X}"));
-        }
-    }
-    out
-}
-
-/// `<mount>.<role>` in one segment, as AWS's form has it; the session as it was asked for, whose characters AWS allows.
 pub(super) fn assumed_role_arn(region: &str, account: &str, mount: &str, role: &str, session: &str) -> String {
-    let (partition, mount, role) = (partition(region), in_arn(mount), in_arn(role));
-    format!("arn:{partition}:sts::{account}:assumed-role/{mount}.{role}/{session}")
+    Place { partition: partition(region), account }.assumed_role(mount, role, session)
 }
 
-/// `<owner>`, or `<owner>.<name of the key>`; an entity has a path of its own, since its name may be a token's, too.
+/// Of a token or an entity; an entity has a path of its own, since its name may be a token's, too.
 pub(super) fn user_arn(region: &str, account: &str, of_entity: bool, owner: &str, key: &str) -> String {
-    let path = if of_entity { "entity/" } else { "" };
-    let key = if key.is_empty() { String::new() } else { format!(".{}", in_arn(key)) };
-    format!("arn:{}:iam::{account}:user/{path}{}{key}", partition(region), in_arn(owner))
+    let place = Place { partition: partition(region), account };
+    if of_entity { place.entity_key(owner, key) } else { place.token(owner, key) }
 }

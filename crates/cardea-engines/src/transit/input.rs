@@ -1,6 +1,7 @@
 //! The members of each request, and how they become an operation. It must never depend on state, and no error repeats an
 //! input value.
 
+use crate::transit::documents::About;
 use crate::transit::forms::{Data, Item};
 use crate::transit::manage::SettingsChange;
 use crate::transit::names::{self, SigningWords};
@@ -8,7 +9,7 @@ use crate::transit::routes::{Batch, Op, Using};
 use crate::transit::transfer::{Brought, ExportKind, ExportVersions};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cardea_model::key::{KeySettings, NewKey, check_key_name};
+use cardea_model::key::{KeySettings, NewDocument, NewKey, check_key_name};
 use cardea_model::loose::{self, Flag, Int, Text};
 use cardea_model::{Error, Params};
 use cardea_sdk::Bound;
@@ -24,6 +25,74 @@ pub const RANDOM_BYTES_MAX: usize = 128 * 1024;
 #[derive(Deserialize)]
 pub struct At {
     pub name: String,
+}
+
+/// The grant of a key.
+#[derive(Deserialize)]
+pub struct GrantAt {
+    pub name: String,
+    pub grant: String,
+}
+
+/// A request about what is attached to a key.
+pub fn about<T: Named>(params: &Params, about: impl FnOnce(T) -> About) -> Result<Bound<Op>, Error> {
+    Bound::read(params, |at: T| Op::Attached { name: at.name().to_owned(), about: about(at) })
+}
+
+/// A request that names its key.
+pub trait Named: serde::de::DeserializeOwned {
+    fn name(&self) -> &str;
+}
+
+impl Named for At {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Named for GrantAt {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+#[derive(Deserialize)]
+pub struct DocumentInput {
+    name: String,
+    policy: String,
+    #[serde(default)]
+    account_id: Option<Text>,
+    #[serde(default)]
+    region: Option<String>,
+    #[serde(default)]
+    bypass_policy_lockout_safety_check: Option<Flag>,
+}
+
+/// Where a key is that no dialect ever attached anything to.
+const REGION: &str = "us-east-1";
+
+pub fn set_document(input: DocumentInput) -> Result<Op, Error> {
+    let region = input.region.unwrap_or_else(|| REGION.to_owned());
+    let is_region = (1..=64).contains(&region.len())
+        && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !is_region {
+        return Err(Error::invalid("field `region` is not the name of a region"));
+    }
+    let partition = match region.as_str() {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
+    let arn_front = match text(input.account_id) {
+        account if account.is_empty() => String::new(),
+        account if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("arn:{partition}:kms:{region}:{account}:key/")
+        }
+        _ => return Err(Error::invalid("field `account_id` does not have 12 digits")),
+    };
+    let bypass = flag(input.bypass_policy_lockout_safety_check);
+    let document = NewDocument { text: input.policy, arn_front, bypass };
+    Ok(Op::Attached { name: input.name, about: About::SetDocument(document) })
 }
 
 #[derive(Deserialize)]
@@ -93,6 +162,7 @@ fn new_key(kind: Option<&str>, parameter_set: &str, settings: KeySettings) -> Re
         attributes: BTreeMap::new(),
         without_material: false,
         region: None,
+        document: None,
     }))
 }
 

@@ -1,18 +1,16 @@
 //! The life of a key: made, rotated, configured, trimmed and deleted. Import, export and backups stand in `transfer`. A
 //! pointer and the material that it points to change in one transaction; nothing here may leave a version without either.
 
-use crate::transit::imported;
 use crate::transit::model::{
-    CONFIG_NAME, Config, Doomed, ImportRecord, KeyName, KeyRecord, LastUse, Material, Proof, Purge, PurgeRange, Uses,
+    CONFIG_NAME, Config, Doomed, ImportRecord, KeyName, KeyRecord, LastUse, Material, Proof, Purge, PurgeRange,
+    StoredDocument, Uses,
 };
-use crate::transit::names;
-use crate::transit::ops;
-use crate::transit::regions;
+use crate::transit::{documents, grants, imported, names, ops, regions};
 use cardea_crypto::keys::KeyMaterial;
 use cardea_crypto::random::SystemRandomness;
 use cardea_model::key::{
-    KEY_TAGS_MAX, Key, KeyAlgorithm, KeyChange, KeyFamily, KeyFault, KeyOrigin, KeySettings, KeyState, KeyVersion,
-    NewKey, check_key_name,
+    Attachments, KEY_TAGS_MAX, Key, KeyAlgorithm, KeyChange, KeyFamily, KeyFault, KeyOrigin, KeySettings, KeyState,
+    KeyVersion, NewKey, check_key_name,
 };
 use cardea_model::limit::{METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX};
 use cardea_model::{Error, TtlSeconds};
@@ -121,6 +119,7 @@ pub fn new_key(cx: &Context<'_>, name: Option<&str>, new: &NewKey) -> Result<Key
         description: new.description.clone(),
         tags: new.tags.clone(),
         attributes: new.attributes.clone(),
+        attached: Attachments::default(),
     })
 }
 
@@ -150,6 +149,9 @@ pub async fn create(cx: &mut Context<'_>, name: Option<&str>, new: &NewKey) -> R
     sweep(cx).await?;
     if !new.without_material {
         generate(cx, &mut key).await?;
+    }
+    if let Some(document) = &new.document {
+        documents::attach(cx, &mut key, document)?;
     }
     insert(cx, key).await
 }
@@ -486,6 +488,10 @@ async fn erase(cx: &mut Context<'_>, key: &Key, most: usize) -> Result<(), Error
     cx.state.delete::<KeyRecord>(&key.name);
     cx.state.delete::<KeyName>(&index);
     cx.state.delete::<LastUse>(&key.name);
+    if key.attached.document {
+        cx.state.delete::<StoredDocument>(&key.attached.place);
+    }
+    grants::leave(cx, key)?;
     if let KeyState::PendingDeletion(at) = key.state {
         cx.state.delete::<Doomed>(&Doomed::name(at, &index));
     }
@@ -586,6 +592,7 @@ pub fn remove_one(cx: &mut Context<'_>, key_id: &str, number: u64) {
 pub async fn sweep(cx: &mut Context<'_>) -> Result<(), Error> {
     bury(cx).await?;
     imported::expire(cx).await?;
+    grants::sweep(cx).await?;
     let names = cx.state.names::<Purge>("", None, 1).await?;
     let Some(name) = names.first() else { return Ok(()) };
     let range = PurgeRange::parse(name).ok_or_else(|| Error::internal("the name of a purge does not parse"))?;

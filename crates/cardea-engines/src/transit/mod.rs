@@ -22,14 +22,20 @@
 //! - What dialects share are `KeyOp`s. Each names the route that it equals, runs the same code, and is judged by policies
 //!   by that route's path, with the key's name in it.
 //!
+//! - A key can have a policy document of AWS's form, and grants (`documents`, `grants`). The key's own record says whether there
+//!   are any; without, they cost nothing. `actions` says what each operation is called in their language, whatever the door.
+//!
 //! Not offered: SHA-1 signatures, PKCS #1 v1.5 encryption, Ed25519ph, SHA3-224, RSA with SHA-224 or SHA-3, HMAC with
 //! SHA-3, certificates and CSRs, managed keys.
 //!
 //! The form of `transcripts/` is that of `kv`; the mount is at `transit/`.
 
+mod actions;
 mod aliases;
 mod counter;
+mod documents;
 mod forms;
+mod grants;
 mod imported;
 mod input;
 mod last_use;
@@ -55,6 +61,7 @@ use cardea_crypto::keys;
 use cardea_model::key::{Key, KeyFault, KeyVersion};
 use cardea_model::limit::LIST_ENTRIES_MAX;
 use cardea_model::{Body, Error, KeyOp, KeyRef};
+use cardea_sdk::attached::Attached;
 use cardea_sdk::engine::SharedOp;
 use cardea_sdk::{Context, Done, Engine, Outcome, Route, async_trait};
 
@@ -148,6 +155,7 @@ impl Engine for Transit {
             }
             Op::ConfigRead => Done::object(&*manage::config(cx).await?),
             Op::ConfigWrite { disable_upsert } => Done::object(&*manage::change_config(cx, *disable_upsert).await?),
+            Op::Attached { name, about } => documents::handle(cx, name, about).await,
             Op::Use { name, using, batch } => self.use_key(cx, name, using, batch).await,
             Op::DataKey { name, with_plaintext, bytes, item } => {
                 Done::object(&self.data_key(cx, name, *with_plaintext, *bytes, item).await?)
@@ -169,6 +177,14 @@ impl Engine for Transit {
             Some(name) => cx.state.exists::<KeyRecord>(name).await,
             None => Ok(true),
         }
+    }
+
+    fn attaches(&self) -> bool {
+        true
+    }
+
+    async fn attached(&self, cx: &mut Context<'_>, op: &Op) -> Result<Option<Attached>, Error> {
+        documents::attached(cx, op).await
     }
 
     fn key(&self, op: KeyOp) -> Option<SharedOp<Op>> {

@@ -14,16 +14,23 @@
 //! | `key-proof` | `<key id>/<version, 20 digits>` | [`Proof`]: what imported material that is gone is known by |
 //! | `key-last-use` | name of the key | [`LastUse`]: when it was used last, to the hour |
 //! | `key-doomed` | `<when, 20 digits of ms>-<key id>` | [`Doomed`]: a key whose deletion is scheduled |
+//! | `key-document` | place of a key's attachments | [`StoredDocument`]: the policy document that is attached to it |
+//! | `key-grants` | `<place>/<hash of the grantee>` | [`GrantsOf`]: the grants of one grantee |
+//! | `key-grant` | `<place>/<grant id>` | [`GrantPointer`]: whose grants it stands among |
+//! | `key-retirable` | `<hash of the retiring>/<place>/<grant id>` | [`Retirable`]: which grants somebody may retire |
+//! | `key-grant-purge` | place of a key that is gone | [`GrantPurge`]: its grants are to be removed |
 //! | `config` | `keys` | [`Config`]: settings of the mount |
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_crypto::keys::KeyMaterial;
-use cardea_model::key::{Key, KeyAlgorithm, KeyLastUse};
+use cardea_model::key::{Grant, Key, KeyAlgorithm, KeyLastUse};
 use cardea_model::{Error, SecretText, Timestamp};
+use cardea_policy::iam::{Document, DocumentKind};
 use cardea_storage::json_record;
 use cardea_storage::record::{Record, Wiped, decode_json, encode_json};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Name of the one [`Config`] record of a mount.
@@ -135,6 +142,81 @@ pub struct ImportRecord {
 }
 
 json_record!(ImportRecord, "key-import", 1);
+
+/// The policy document of a key, byte for byte.
+pub struct StoredDocument {
+    pub text: String,
+    /// `None` for one that this release cannot read: nobody knows what it denies.
+    pub parsed: Option<Arc<Document>>,
+}
+
+const DOCUMENT_FORM: u8 = 1;
+
+impl StoredDocument {
+    #[must_use]
+    pub fn of(text: String) -> Self {
+        let parsed = Document::parse(&text, DocumentKind::Key).ok().map(Arc::new);
+        Self { text, parsed }
+    }
+}
+
+impl Record for StoredDocument {
+    const KIND: &'static str = "key-document";
+    const CACHED: bool = true;
+
+    fn encode(&self) -> Result<Wiped, Error> {
+        let mut out = Wiped::new(vec![DOCUMENT_FORM]);
+        out.extend_from_slice(self.text.as_bytes());
+        Ok(out)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let broken = || Error::internal("a policy document has a form that this release does not know");
+        let text = bytes.strip_prefix(&[DOCUMENT_FORM]).ok_or_else(broken)?;
+        String::from_utf8(text.to_vec()).map(Self::of).map_err(|_| broken())
+    }
+}
+
+/// The grants of one grantee on one key.
+#[derive(Default, Serialize, Deserialize)]
+pub struct GrantsOf {
+    pub grants: Vec<StoredGrant>,
+}
+
+json_record!(GrantsOf, "key-grants", 1, cached);
+
+/// A grant, and what its tokens are proven by.
+#[derive(Serialize, Deserialize)]
+pub struct StoredGrant {
+    pub grant: Grant,
+    #[serde(with = "cardea_model::secret_bytes::stored")]
+    pub secret: SecretText,
+}
+
+/// Whose grants a grant stands among, and who may retire it: hashes of ARNs.
+#[derive(Serialize, Deserialize)]
+pub struct GrantPointer {
+    pub grantee: String,
+    #[serde(default)]
+    pub retiring: Option<String>,
+}
+
+json_record!(GrantPointer, "key-grant", 1, cached);
+
+/// A grant that somebody may retire.
+#[derive(Serialize, Deserialize)]
+pub struct Retirable {
+    /// Of its key.
+    pub name: String,
+}
+
+json_record!(Retirable, "key-retirable", 1);
+
+/// A key that is gone and had grants. The name says all.
+#[derive(Serialize, Deserialize)]
+pub struct GrantPurge {}
+
+json_record!(GrantPurge, "key-grant-purge", 1);
 
 /// Settings of the mount.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

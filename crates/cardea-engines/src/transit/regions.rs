@@ -3,8 +3,8 @@
 //! material away while a key of the set is left.
 
 use crate::transit::model::{Doomed, Ending, KeyRecord};
-use crate::transit::{manage, ops};
-use cardea_model::key::{KEY_REGIONS_MAX, Key, KeyFault, KeyRegions, KeyState, NewReplica};
+use crate::transit::{actions, documents, manage, ops};
+use cardea_model::key::{Attachments, KEY_REGIONS_MAX, Key, KeyFault, KeyRegions, KeyState, NewReplica};
 use cardea_model::{Action, Error, Timestamp, TtlSeconds};
 use cardea_sdk::Context;
 use std::collections::BTreeMap;
@@ -169,18 +169,23 @@ pub async fn replicate(cx: &mut Context<'_>, name: &str, replica: &NewReplica) -
     }
     regions.members.insert(replica.region.clone(), its_name.clone());
     manage::check_room(&Key { regions: Some(regions.clone()), ..key.clone() })?;
-    let made = Key {
+    let mut made = Key {
         name: its_name,
         created: cx.now,
         state: KeyState::Enabled,
         description: replica.description.clone(),
         tags: replica.tags.clone(),
         attributes: replica.attributes.clone(),
+        // What decides about a key is its region's own.
+        attached: Attachments::default(),
         uses_kept_from: Some(cx.now),
         regions: Some(KeyRegions { region: replica.region.clone(), ..regions.clone() }),
         ..key.clone()
     };
     manage::check_texts(&made)?;
+    if let Some(document) = &replica.document {
+        documents::attach(cx, &mut made, document)?;
+    }
     let made = manage::insert(cx, made).await?;
     key.regions = Some(regions);
     manage::store(cx, key).await?;
@@ -199,9 +204,18 @@ pub async fn set_primary(cx: &mut Context<'_>, name: &str, region: &str) -> Resu
     let other = regions.members.get(region).cloned().ok_or_else(Error::not_found)?;
     regions.primary = region.to_owned();
     ops::in_use(&key)?;
-    if !cx.rights.allows(Action::Update, &format!("{}keys/{other}/primary", cx.mount.path)) {
+    let path = format!("{}keys/{other}/primary", cx.mount.path);
+    let found = ops::find(cx, &other).await?;
+    let allowed = match found.0.attached.is_none() {
+        true => cx.rights.allows(Action::Update, &path),
+        false => {
+            let attached = documents::of_key(cx, &found.0, actions::made_primary()).await?;
+            cx.rights.allows_with(Action::Update, &path, &attached)
+        }
+    };
+    if !allowed {
         return Err(Error::denied());
     }
-    ops::in_use(&ops::find(cx, &other).await?.0)?;
+    ops::in_use(&found.0)?;
     manage::store(cx, key).await
 }

@@ -1,9 +1,10 @@
 //! The table of routes, and how a request becomes an operation. It must never depend on state.
 
+use crate::transit::documents::About;
 use crate::transit::forms::{Data, Item};
 use crate::transit::input::{
-    At, CacheInput, ConfigInput, ReadInput, configure, create, data_key, encrypt, export, export_wrapped, hash, import,
-    import_version, list, random, restore, signing, trim, use_as,
+    At, CacheInput, ConfigInput, GrantAt, ReadInput, about, configure, create, data_key, encrypt, export,
+    export_wrapped, hash, import, import_version, list, random, restore, set_document, signing, trim, use_as,
 };
 use crate::transit::manage::SettingsChange;
 use crate::transit::names::SigningWords;
@@ -83,6 +84,11 @@ pub enum Op {
     CacheWrite,
     ConfigWrite {
         disable_upsert: Option<bool>,
+    },
+    /// Its policy document and its grants.
+    Attached {
+        name: String,
+        about: About,
     },
     Use {
         name: String,
@@ -228,6 +234,20 @@ pub static ROUTES: &[Route<Op>] = &[
     })
     .help("Allows a key to be used again after a soft deletion.")
     .example("{}"),
+    Route::read("keys-policy-read", "keys/{name}/policy", |p| about(p, |_: At| About::Document))
+        .help("Reads the policy document that decides about a key beside policies; empty where none is attached."),
+    Route::write("keys-policy-write", "keys/{name}/policy", |p| Bound::try_read(p, set_document))
+        .clear(&["policy", "account_id", "region", "bypass_policy_lockout_safety_check"])
+        .help("Attaches a policy document of AWS's form to a key, byte for byte. The account is that of its principals; where the key has one already it stays.")
+        .example(r#"{"policy": "{\"Version\": \"2012-10-17\", …}", "account_id": "123456789012", "region": "us-east-1"}"#),
+    Route::delete("keys-policy-delete", "keys/{name}/policy", |p| about(p, |_: At| About::RemoveDocument))
+        .help("Takes a key's policy document away: policies alone decide again."),
+    Route::list("keys-grants-list", "keys/{name}/grants", |p| about(p, |_: At| About::Grants))
+        .help("Lists the ids of a key's grants."),
+    Route::read("keys-grants-read", "keys/{name}/grants/{grant}", |p| about(p, |at: GrantAt| About::Grant(at.grant)))
+        .help("Reads a grant: to whom it allows what, with which encryption context, and who may retire it."),
+    Route::delete("keys-grants-revoke", "keys/{name}/grants/{grant}", |p| about(p, |at: GrantAt| About::Revoke(at.grant)))
+        .help("Ends a grant at once."),
     Route::write("keys-import", "keys/{name}/import", |p| Bound::try_read(p, import))
         .clear(SETTINGS)
         .help("Makes a key of material that its owner brings, wrapped under the mount's wrapping key.")
@@ -364,6 +384,10 @@ pub static SHARED: &[Route<Op>] = &[
     Route::write("key-decapsulate", "decapsulate/{name}", no_path).help("Learns the secret that somebody made."),
     Route::write("alias-set", "alias/{name..}", no_path).help("Gives a key a second name."),
     Route::delete("alias-delete", "alias/{name..}", no_path).help("Takes a second name away."),
+    Route::write("grant-create", "keys/{name}/grants", no_path).help("Lends uses of a key to a caller."),
+    Route::delete("grant-retire", "keys/{name}/grants/{grant}", no_path)
+        .help("Ends a grant by whom the grant lets end it."),
+    Route::list("grants-retirable", "grants", no_path).help("Lists the grants that somebody may retire."),
     Route::list("alias-list", "alias", no_path).action(Action::List).help("Lists second names."),
 ];
 

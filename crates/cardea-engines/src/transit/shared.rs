@@ -7,10 +7,13 @@ use crate::transit::ops::{self, Along};
 use crate::transit::routes::Op;
 use crate::transit::transfer;
 use crate::transit::uses::{OAEP, fresh};
-use crate::transit::{aliases, imported, last_use, manage, regions};
-use cardea_model::key::{HashAlgorithm, Key, KeyAnswer, KeyFamily, KeyFault, KeyOp, KeyRef, KeyUsage, KeyUsed, ToSign};
+use crate::transit::{actions, aliases, documents, grants, imported, last_use, manage, regions};
+use cardea_model::key::{
+    Grant, HashAlgorithm, Key, KeyAnswer, KeyFamily, KeyFault, KeyOp, KeyRef, KeyUsage, KeyUsed, ToSign,
+};
 use cardea_model::{Action, Error, SecretBytes};
 use cardea_sdk::Context;
+use cardea_sdk::attached::Question;
 use cardea_sdk::engine::SharedOp;
 
 /// Most bytes of a data key or of random bytes of one shared operation.
@@ -20,8 +23,14 @@ const LIST_KEYS_MAX: usize = 1000;
 
 /// Binds an operation: its route, and the path that policies know it by.
 pub fn bind(op: KeyOp) -> SharedOp<Op> {
+    let (route, path) = place(&op);
+    SharedOp { op: Op::Shared(op), route, path }
+}
+
+fn place(op: &KeyOp) -> (&'static str, String) {
     let name = op.key().map(|key| key.text().to_owned()).unwrap_or_default();
-    let (route, path) = match &op {
+    match op {
+        KeyOp::WithTokens { op, .. } => place(op),
         KeyOp::Create { name: None, .. } => ("key-create", "keys".to_owned()),
         KeyOp::Create { name: Some(name), .. } => ("keys-create", format!("keys/{name}")),
         KeyOp::Describe { .. } | KeyOp::PublicKey { .. } | KeyOp::LastUse { .. } => {
@@ -55,8 +64,14 @@ pub fn bind(op: KeyOp) -> SharedOp<Op> {
         KeyOp::ListAliases { .. } => ("alias-list", "alias/".to_owned()),
         KeyOp::Replicate { .. } => ("key-replicate", format!("keys/{name}/replicate")),
         KeyOp::SetPrimary { .. } => ("key-primary", format!("keys/{name}/primary")),
-    };
-    SharedOp { op: Op::Shared(op), route, path }
+        KeyOp::Document { .. } => ("keys-policy-read", format!("keys/{name}/policy")),
+        KeyOp::SetDocument { .. } => ("keys-policy-write", format!("keys/{name}/policy")),
+        KeyOp::CreateGrant { .. } => ("grant-create", format!("keys/{name}/grants")),
+        KeyOp::EndGrant { grant, retires: true, .. } => ("grant-retire", format!("keys/{name}/grants/{grant}")),
+        KeyOp::EndGrant { grant, .. } => ("keys-grants-revoke", format!("keys/{name}/grants/{grant}")),
+        KeyOp::ListGrants { .. } => ("keys-grants-list", format!("keys/{name}/grants/")),
+        KeyOp::ListRetirable { .. } => ("grants-retirable", "grants/".to_owned()),
+    }
 }
 
 fn used(key: &Key, version: u64) -> KeyUsed {
@@ -97,8 +112,39 @@ impl Transit {
             return Err(Error::not_found());
         }
         match op {
+            KeyOp::WithTokens { tokens, op } => {
+                grants::check_tokens(cx, tokens).await?;
+                Box::pin(self.shared(cx, op)).await
+            }
+            KeyOp::Document { key } => {
+                let (key, text) = documents::read(cx, key.text()).await?;
+                Ok(KeyAnswer::Document { key: Box::new(key), text })
+            }
+            KeyOp::SetDocument { key, document } => documents::set(cx, key.text(), document).await.map(answer),
+            KeyOp::CreateGrant { key, new, dry_run } => {
+                let (grant, token) = grants::create(cx, key.text(), new, *dry_run).await?;
+                Ok(KeyAnswer::Granted { grant, token })
+            }
+            KeyOp::EndGrant { key, grant, dry_run, .. } => {
+                grants::end(cx, key.text(), grant, *dry_run).await.map(|()| KeyAnswer::Done)
+            }
+            KeyOp::ListGrants { key, grant, grantee, after, limit } => {
+                let record = ops::find(cx, key.text()).await?;
+                let (grants, next) = match grant {
+                    Some(id) => (vec![grants::read(cx, &record.0, id).await?], None),
+                    None => grants::list(cx, &record.0, grantee.as_deref(), after.as_deref(), page(*limit)).await?,
+                };
+                let of_grantee = |grant: &Grant| grantee.as_ref().is_none_or(|wanted| grant.grantee == *wanted);
+                let grants = grants.into_iter().filter(of_grantee).map(|grant| (record.0.id.clone(), grant)).collect();
+                Ok(KeyAnswer::Grants { grants, next })
+            }
+            KeyOp::ListRetirable { retiring, after, limit, region } => {
+                let (after, region) = (after.as_deref(), region.as_deref());
+                let (grants, next) = grants::retirable(cx, retiring, after, page(*limit), region).await?;
+                Ok(KeyAnswer::Grants { grants, next })
+            }
             KeyOp::Create { name, new } => manage::create(cx, name.as_deref(), new).await.map(answer),
-            KeyOp::Describe { key } => Ok(answer((*ops::find(cx, key.text()).await?).clone())),
+            KeyOp::Describe { key, .. } => Ok(answer((*ops::find(cx, key.text()).await?).clone())),
             KeyOp::List { after, limit, region } => {
                 let limit = page(*limit);
                 let mut names = cx.state.names::<KeyRecord>("", after.as_deref(), limit + 1).await?;
@@ -150,6 +196,9 @@ impl Transit {
             KeyOp::Replicate { key, replica } => regions::replicate(cx, key.text(), replica).await.map(answer),
             KeyOp::SetPrimary { key, region } => regions::set_primary(cx, key.text(), region).await.map(answer),
             KeyOp::SetAlias { alias, key, moves, region } => {
+                if *moves {
+                    self.allowed_move(cx, alias, region.as_deref()).await?;
+                }
                 aliases::set(cx, alias, key.text(), *moves, region.as_deref()).await
             }
             KeyOp::DeleteAlias { alias, region } => aliases::delete(cx, alias, region.as_deref()).await,
@@ -206,7 +255,7 @@ impl Transit {
                 let oaep = fitting(key, *oaep)?;
                 let plaintext = ops::open(cx, key, along, oaep, sealed).await?;
                 let from = used(key, ops::reading_version(key, *version)?);
-                let to = self.allowed_target(cx, to).await?;
+                let to = self.allowed_target(cx, to, to_aad, *to_oaep).await?;
                 let target = ops::ready(cx, &self.counter, &to, 1).await?;
                 let along = Along { aad: to_aad, ..Along::default() };
                 let oaep = fitting(&target.0, *to_oaep)?;
@@ -288,11 +337,36 @@ impl Transit {
         }
     }
 
-    /// The other key of a re-encryption. Policies were asked about the first one; this asks them about the second.
-    async fn allowed_target(&self, cx: &mut Context<'_>, to: &KeyRef) -> Result<String, Error> {
+    /// The other key of a re-encryption. Policies, and what is attached to a key, were asked about the first one; this asks
+    /// them about the second.
+    async fn allowed_target(
+        &self,
+        cx: &mut Context<'_>,
+        to: &KeyRef,
+        aad: &[u8],
+        oaep: Option<HashAlgorithm>,
+    ) -> Result<String, Error> {
         let name = ops::name_of(cx, to).await?.unwrap_or_else(|| to.text().to_owned());
         let path = format!("{}encrypt/{name}", cx.mount.path);
-        if cx.rights.allows(Action::Update, &path) { Ok(name) } else { Err(Error::denied()) }
+        let attached = match cx.state.peek::<KeyRecord>(&name).await?.filter(|found| !found.0.attached.is_none()) {
+            Some(found) => Some(documents::of_key(cx, &found.0, actions::re_encrypted(aad, oaep)).await?),
+            None => None,
+        };
+        let allowed = match attached {
+            Some(attached) => cx.rights.allows_with(Action::Update, &path, &attached),
+            None => cx.rights.allows(Action::Update, &path),
+        };
+        if allowed { Ok(name) } else { Err(Error::denied()) }
+    }
+
+    /// Whether an alias may be taken from the key that has it: whoever moves one changes what two keys are called.
+    async fn allowed_move(&self, cx: &mut Context<'_>, alias: &str, region: Option<&str>) -> Result<(), Error> {
+        let Some(name) = aliases::resolve(cx, alias, region).await? else { return Ok(()) };
+        let from = cx.state.peek::<KeyRecord>(&name).await?.filter(|found| !found.0.attached.is_none());
+        let Some(from) = from else { return Ok(()) };
+        let attached = documents::of_key(cx, &from.0, vec![Question::new("kms:UpdateAlias")]).await?;
+        let path = format!("{}alias/{alias}", cx.mount.path);
+        if cx.rights.allows_with(Action::Update, &path, &attached) { Ok(()) } else { Err(Error::denied()) }
     }
 
     /// Shared signatures do not say which version made them: every one that is still valid may have.

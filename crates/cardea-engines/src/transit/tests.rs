@@ -1,6 +1,7 @@
 //! Tables of the rules that clients rely on. They must drive the engine through its routes, so that what they say is
 //! what a client sees.
 
+mod attached;
 mod harness;
 mod imported;
 mod last_use;

@@ -1,20 +1,18 @@
 //! Keys that come and go: import under a wrapping key, export, backups. Material leaves only where the key's owner allowed
 //! it, and never again becomes a secret of this server alone.
 
-use crate::transit::manage;
 use crate::transit::model::{ImportRecord, KeyName, KeyRecord, Material, Purge, StoredMaterial, WRAPPING_NAME};
-use crate::transit::ops;
-use crate::transit::regions;
+use crate::transit::{actions, documents, manage, ops, regions};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_crypto::keys::{self, KeyMaterial};
 use cardea_crypto::random::random_array;
 use cardea_crypto::{constant_time, mac};
 use cardea_model::key::{
-    HashAlgorithm, ImportedMaterial, Key, KeyAlgorithm, KeyFamily, KeyFault, KeyOrigin, KeyState, KeyUsage, NewKey,
-    check_key_name,
+    Attachments, HashAlgorithm, ImportedMaterial, Key, KeyAlgorithm, KeyFamily, KeyFault, KeyOrigin, KeyState,
+    KeyUsage, NewKey, check_key_name,
 };
-use cardea_model::{Error, SecretBytes, SecretText, Timestamp, TtlSeconds};
+use cardea_model::{Action, Error, SecretBytes, SecretText, Timestamp, TtlSeconds};
 use cardea_sdk::Context;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -204,6 +202,14 @@ pub async fn export_wrapped(
     hash: HashAlgorithm,
 ) -> Result<Vec<(u64, SecretText)>, Error> {
     let to = ops::find(cx, destination).await?;
+    // Policies were asked about both keys by one path; what is attached to this one was not.
+    if !to.0.attached.is_none() {
+        let attached = documents::of_key(cx, &to.0, actions::re_encrypted(&[], Some(hash))).await?;
+        let path = format!("{}byok-export/{destination}/{source}", cx.mount.path);
+        if !cx.rights.allows_with(Action::Read, &path, &attached) {
+            return Err(Error::denied());
+        }
+    }
     ops::in_use(&to.0)?;
     if to.0.algorithm.family() != KeyFamily::Rsa || !to.0.allows(KeyUsage::Encrypt) {
         return Err(Error::invalid("the destination of a wrapped export has to be an RSA key"));
@@ -366,6 +372,13 @@ pub async fn backup(cx: &mut Context<'_>, name: &str) -> Result<SecretText, Erro
     Ok(SecretText::new(BASE64.encode(text.as_bytes())))
 }
 
+/// The name that a backup would be restored under by itself.
+#[must_use]
+pub fn name_in(backup: &SecretText) -> Option<String> {
+    let text = Zeroizing::new(BASE64.decode(backup.expose().trim()).ok()?);
+    serde_json::from_slice::<Backup>(&text).ok().map(|backup| backup.key.name)
+}
+
 /// Brings a key back, under its own name or another.
 ///
 /// # Errors
@@ -402,6 +415,8 @@ pub async fn restore(cx: &mut Context<'_>, name: Option<&str>, backup: &SecretTe
         }
         manage::remove(cx, there.0).await?;
     }
+    // What was attached to the key that was backed up stayed there.
+    key.attached = Attachments::default();
     key.settings.min_decryption = key.settings.min_decryption.max(1);
     let usages = key.algorithm.usages();
     if key.usages.iter().any(|usage| !usages.contains(usage)) {

@@ -1,9 +1,10 @@
-//! Resolved to Decided: allow or deny, with reasons. The decision itself is a pure function of cardea-policy; this stage
-//! fetches what it needs. Deny by default: whoever is nobody may come in only where a route says so.
+//! Resolved to Decided: allow or deny, with reasons. The decision itself is a pure function of cardea-policy, and what is
+//! attached to the resource is combined with it by one of `documents`; this stage fetches what they need. Deny by default: whoever is nobody may come in only where a route says so.
 
 use super::authenticate::Who;
 use super::resolve::Resolved;
 use crate::active::Active;
+use crate::documents::ByPolicies;
 use crate::surroundings;
 use cardea_model::{Params, Refusal};
 use cardea_policy::{Acl, Decision, Operation, ParameterView, Query};
@@ -54,10 +55,18 @@ pub async fn authorize(active: &Active, resolved: Resolved) -> Result<Decided, R
                 wrap_ttl_s: resolved.from.request.wrap_ttl.map(|ttl| ttl.0),
                 needs_sudo: access != Access::Policy && !resolved.help,
             });
-            let reasons = decision.reasons.iter().map(ToString::to_string).collect();
+            let mut reasons: Vec<String> = decision.reasons.iter().map(ToString::to_string).collect();
             let granting =
                 decision.granting.iter().map(|g| (g.name.as_str().to_owned(), g.pattern.to_string())).collect();
-            (decision.allowed, reasons, granting)
+            match resolved.attached.as_deref() {
+                None => (decision.allowed, reasons, granting),
+                Some((asker, attached)) => {
+                    let combined = asker.combine(ByPolicies::of(&decision), attached);
+                    // What decided in the end stands first.
+                    reasons.splice(0..0, combined.reasons);
+                    (combined.allowed, reasons, if combined.allowed { granting } else { Vec::new() })
+                }
+            }
         }
     };
     Ok(Decided { resolved, allowed, reasons, granting, acl })

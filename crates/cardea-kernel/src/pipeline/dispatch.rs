@@ -5,6 +5,7 @@ use super::help;
 use super::perform;
 use super::record::{Pending, Recorded};
 use crate::active::Active;
+use crate::documents::Asker;
 use crate::extra::{After, Extra};
 use crate::surroundings::{self, AclRights};
 use crate::wrapping::{self, Content, Surroundings};
@@ -77,9 +78,12 @@ pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unrele
     {
         return Err(pending.refuse(active, active.sealed.txn(), error, Vec::new()).await);
     }
-    let rights = AclRights(pending.acl.clone());
+    let caller = pending.caller.as_ref().filter(|_| pending.engine.attaches());
+    let asker = caller.map(|caller| Asker::of(caller, &pending.origin, pending.now, None));
+    let rights = AclRights { acl: pending.acl.clone(), asker };
+    let mut begun = pending.txn.take();
     for _ in 0..RETRIES_MAX {
-        let mut txn = active.sealed.txn();
+        let mut txn = begun.take().unwrap_or_else(|| active.sealed.txn());
         let (result, warnings) = run(active, &pending, &mut txn, &rights).await;
         match result {
             Err(Failed { error, keep_writes }) => {

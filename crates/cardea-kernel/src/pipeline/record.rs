@@ -57,6 +57,8 @@ pub(super) struct Pending {
     /// What a login shall answer with instead of a token.
     pub wish: Option<KeyWish>,
     pub acl: Arc<Acl>,
+    /// What the first run goes on in.
+    pub txn: Option<Txn>,
     pub unknown: Vec<String>,
     /// The token as shown; only for an answer about the token itself.
     pub presented: Option<SecretText>,
@@ -194,6 +196,7 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
         existed,
         wish: resolved.wish,
         acl,
+        txn: resolved.txn,
         open,
         announced: false,
         hasher: active.hashes.audit.clone(),

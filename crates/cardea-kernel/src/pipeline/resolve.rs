@@ -3,12 +3,15 @@
 
 use super::authenticate::Authenticated;
 use crate::active::Active;
+use crate::documents::Asker;
 use crate::surroundings;
 use cardea_model::mount::{Mount, MountClass};
 use cardea_model::request::KeyWish;
 use cardea_model::{Action, CanonicalPath, Cause, Error, KeyOp, KeyRef, Method, Params, Refusal, SecretOp, Target};
+use cardea_sdk::attached::Attached;
 use cardea_sdk::erased::{AnyEngine, BindError, BoundOp};
 use cardea_sdk::route::{Access, ActionRule, RouteFacts};
+use cardea_storage::txn::Txn;
 use std::sync::Arc;
 
 /// A request whose resource is known.
@@ -25,6 +28,12 @@ pub struct Resolved {
     pub(super) help: bool,
     /// What a login shall answer with instead of a token.
     pub(super) wish: Option<KeyWish>,
+    /// What is attached to the resource, with who asks about it.
+    pub(super) attached: Option<Box<(Asker, Attached)>>,
+    /// In which it was looked for: the operation goes on in it.
+    pub(super) txn: Option<Txn>,
+    /// The alias by which the request called a key.
+    alias: Option<String>,
 }
 
 /// What the name resolved to.
@@ -89,7 +98,8 @@ pub async fn resolve(active: &Active, mut from: Authenticated) -> Result<Resolve
             Resolved { params: said, ..shared(active, from, mount, Shared::Key(op)).await? }
         }
     };
-    settle_action(active, resolved).await
+    let resolved = settle_action(active, resolved).await?;
+    attached(active, resolved).await
 }
 
 /// A path that a mount's table of routes binds.
@@ -131,7 +141,20 @@ fn by_path(
         }
         (what, _) => what,
     };
-    Resolved { from, name, action: default_action(method), what, mount, params, by_path: true, help, wish }
+    Resolved {
+        from,
+        name,
+        action: default_action(method),
+        what,
+        mount,
+        params,
+        by_path: true,
+        help,
+        wish,
+        attached: None,
+        txn: None,
+        alias: None,
+    }
 }
 
 fn bind(
@@ -153,6 +176,10 @@ enum Shared {
 
 /// Such an operation on the mount that the dialect names.
 async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared) -> Result<Resolved, Refusal> {
+    let alias = match &op {
+        Shared::Key(op) => op.key().and_then(KeyRef::alias).map(str::to_owned),
+        Shared::Secret(_) => None,
+    };
     let found = active.mounts.now().at(&mount).cloned();
     let (name, what) = match &found {
         None => {
@@ -188,6 +215,9 @@ async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared)
         by_path: false,
         help: false,
         wish: None,
+        attached: None,
+        txn: None,
+        alias,
     })
 }
 
@@ -216,6 +246,34 @@ async fn name_key(
         *key = KeyRef::Name(name);
     }
     Ok(())
+}
+
+/// What is attached to the resource and decides beside policies. Strangers do not get to make the engine look.
+async fn attached(active: &Active, mut resolved: Resolved) -> Result<Resolved, Refusal> {
+    let from = &resolved.from;
+    let (What::Bound { engine, op, .. }, Some(mount), Some(caller)) =
+        (&resolved.what, &resolved.mount, from.who.caller())
+    else {
+        return Ok(resolved);
+    };
+    if resolved.help || op.facts.access != Access::Policy || !engine.attaches() {
+        return Ok(resolved);
+    }
+    let asker = Asker::of(caller, &from.request.origin, from.now, resolved.alias.clone());
+    let mut txn = active.sealed.txn();
+    let rights = surroundings::NamesOnly(&asker);
+    let origin = &from.request.origin;
+    let mut cx = surroundings::context(active, &mut txn, mount, origin, Some(caller), from.now, &rights);
+    match engine.attached(&mut cx, &op.op).await {
+        Ok(None) => resolved.txn = Some(txn),
+        Ok(Some(attached)) => {
+            resolved.txn = Some(txn);
+            resolved.attached = Some(Box::new((asker, attached)));
+        }
+        // What decides cannot be known: nothing is decided.
+        Err(error) => return Err(Refusal { request_id: Some(resolved.from.id), error, warnings: Vec::new() }),
+    }
+    Ok(resolved)
 }
 
 /// Which capability it takes: the route's, and for upserts what the engine's existence check says.

@@ -41,10 +41,19 @@ pub enum KeyFault {
     Replica,
     /// Others of its set are left.
     HasReplicas,
+    /// A token of no grant that there is.
+    GrantToken,
+    /// There is no such grant.
+    NoGrant,
+    TooManyGrants,
+    /// The grant would allow what the key cannot do.
+    GrantOperation,
+    /// A document by which its author could not replace it.
+    Lockout,
 }
 
 impl KeyFault {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 28] = [
         Self::Ciphertext,
         Self::Malformed,
         Self::Disabled,
@@ -68,6 +77,11 @@ impl KeyFault {
         Self::OtherMaterial,
         Self::Replica,
         Self::HasReplicas,
+        Self::GrantToken,
+        Self::NoGrant,
+        Self::TooManyGrants,
+        Self::GrantOperation,
+        Self::Lockout,
     ];
 
     /// Words for the client.
@@ -97,6 +111,11 @@ impl KeyFault {
             Self::OtherMaterial => "key material is not what was imported before",
             Self::Replica => "key is a replica: its primary key changes what they share",
             Self::HasReplicas => "key has replicas: they are to be deleted first",
+            Self::GrantToken => "grant token is not valid",
+            Self::NoGrant => "key has no such grant",
+            Self::TooManyGrants => "key has too many grants",
+            Self::GrantOperation => "key type does not support an operation or the constraint of the grant",
+            Self::Lockout => "the new policy document would not allow its author to replace it",
         }
     }
 
@@ -104,6 +123,7 @@ impl KeyFault {
     pub fn error(self) -> Error {
         let cause = match self {
             Self::Exists => Cause::Conflict,
+            Self::NoGrant => Cause::NotFound,
             _ => Cause::Invalid,
         };
         Error::new(cause, self.words())

@@ -1,7 +1,9 @@
 //! What keys can be asked and what they answer, whatever the dialect. It must never name a wire.
 
+use super::grant::{Grant, GrantToken, NewGrant};
 use super::{
-    HashAlgorithm, Key, KeyAlgorithm, KeyChange, KeyLastUse, KeyRef, KeyUse, NewKey, NewReplica, SigningScheme,
+    HashAlgorithm, Key, KeyAlgorithm, KeyChange, KeyLastUse, KeyRef, KeyUse, NewDocument, NewKey, NewReplica,
+    SigningScheme,
 };
 use crate::secret_bytes::SecretBytes;
 use crate::time::Timestamp;
@@ -16,6 +18,7 @@ pub enum KeyOp {
     },
     Describe {
         key: KeyRef,
+        part: KeyPart,
     },
     /// With a region, keys of others are left out.
     List {
@@ -174,6 +177,48 @@ pub enum KeyOp {
         key: KeyRef,
         region: String,
     },
+    /// The policy document that is attached to it.
+    Document {
+        key: KeyRef,
+    },
+    SetDocument {
+        key: KeyRef,
+        document: Box<NewDocument>,
+    },
+    /// A dry run is refused or answered as it would be, and changes nothing; so it is below.
+    CreateGrant {
+        key: KeyRef,
+        new: Box<NewGrant>,
+        dry_run: bool,
+    },
+    /// Ends a grant: by who manages the key, or (`retires`) by whom the grant itself lets end it.
+    EndGrant {
+        key: KeyRef,
+        grant: String,
+        retires: bool,
+        dry_run: bool,
+    },
+    /// One grant, those of one grantee, or all, after the id `after`.
+    ListGrants {
+        key: KeyRef,
+        grant: Option<String>,
+        grantee: Option<String>,
+        after: Option<String>,
+        limit: usize,
+    },
+    /// Grants of any key that this caller may retire, after what the last page said.
+    ListRetirable {
+        retiring: String,
+        after: Option<String>,
+        limit: usize,
+        region: Option<String>,
+    },
+    /// An operation with tokens of grants beside it: one that is none refuses it, and a good one changes nothing, since grants
+    /// hold from the moment they are made.
+    WithTokens {
+        tokens: Vec<GrantToken>,
+        op: Box<KeyOp>,
+    },
 }
 
 impl KeyOp {
@@ -185,8 +230,9 @@ impl KeyOp {
             | Self::List { .. }
             | Self::Random { .. }
             | Self::DeleteAlias { .. }
-            | Self::ListAliases { .. } => None,
-            Self::Describe { key }
+            | Self::ListAliases { .. }
+            | Self::ListRetirable { .. } => None,
+            Self::Describe { key, .. }
             | Self::Change { key, .. }
             | Self::Rotate { key, .. }
             | Self::ScheduleDeletion { key, .. }
@@ -210,7 +256,13 @@ impl KeyOp {
             | Self::Decapsulate { key, .. }
             | Self::Replicate { key, .. }
             | Self::SetPrimary { key, .. }
-            | Self::SetAlias { key, .. } => Some(key),
+            | Self::SetAlias { key, .. }
+            | Self::Document { key }
+            | Self::SetDocument { key, .. }
+            | Self::CreateGrant { key, .. }
+            | Self::EndGrant { key, .. }
+            | Self::ListGrants { key, .. } => Some(key),
+            Self::WithTokens { op, .. } => op.key(),
         }
     }
 
@@ -221,8 +273,9 @@ impl KeyOp {
             | Self::List { .. }
             | Self::Random { .. }
             | Self::DeleteAlias { .. }
-            | Self::ListAliases { .. } => None,
-            Self::Describe { key }
+            | Self::ListAliases { .. }
+            | Self::ListRetirable { .. } => None,
+            Self::Describe { key, .. }
             | Self::Change { key, .. }
             | Self::Rotate { key, .. }
             | Self::ScheduleDeletion { key, .. }
@@ -246,7 +299,13 @@ impl KeyOp {
             | Self::Decapsulate { key, .. }
             | Self::Replicate { key, .. }
             | Self::SetPrimary { key, .. }
-            | Self::SetAlias { key, .. } => Some(key),
+            | Self::SetAlias { key, .. }
+            | Self::Document { key }
+            | Self::SetDocument { key, .. }
+            | Self::CreateGrant { key, .. }
+            | Self::EndGrant { key, .. }
+            | Self::ListGrants { key, .. } => Some(key),
+            Self::WithTokens { op, .. } => op.key_mut(),
         }
     }
 }
@@ -256,6 +315,7 @@ impl KeyOp {
     #[must_use]
     pub fn uses(&self) -> Option<KeyUse> {
         Some(match self {
+            Self::WithTokens { op, .. } => return op.uses(),
             Self::Encrypt { .. } => KeyUse::Encrypt,
             Self::Decrypt { .. } => KeyUse::Decrypt,
             Self::ReEncrypt { .. } => KeyUse::ReEncrypt,
@@ -294,6 +354,18 @@ pub enum ImportWhich {
     New,
     /// One that it had before; if given, the one that others know by this id.
     Known(Option<String>),
+}
+
+/// What of a key is asked for: documents tell these apart. The answer is the whole key, of which a dialect shows the part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyPart {
+    Facts,
+    Tags,
+    /// Whether and when it rotates by itself.
+    RotationStatus,
+    Rotations,
+    /// The names of its policy documents.
+    DocumentNames,
 }
 
 /// Material that its owner brings.
@@ -399,6 +471,21 @@ pub enum KeyAnswer {
         ciphertext: Option<Vec<u8>>,
     },
     Random(SecretBytes),
+    /// `None` is the document that every key has where none was attached.
+    Document {
+        key: Box<Key>,
+        text: Option<String>,
+    },
+    Granted {
+        grant: String,
+        token: Vec<u8>,
+    },
+    /// Each with the id of its key; `next` goes on after the last.
+    Grants {
+        grants: Vec<(String, Grant)>,
+        next: Option<String>,
+    },
+    /// Alias, key's id, and key's name.
     Aliases {
         aliases: Vec<KeyAlias>,
         more: bool,

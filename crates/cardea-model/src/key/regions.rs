@@ -39,4 +39,5 @@ pub struct NewReplica {
     pub description: String,
     pub tags: BTreeMap<String, String>,
     pub attributes: BTreeMap<String, String>,
+    pub document: Option<super::NewDocument>,
 }

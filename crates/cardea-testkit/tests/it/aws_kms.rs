@@ -13,8 +13,8 @@ use cardea_model::wire::WireRequest;
 use cardea_testkit::{Reply, TestServer};
 use serde_json::{Value, json};
 
-const REGION: &str = "eu-central-1";
-const OWNER: &str = r#"path "transit/*" { capabilities = ["create", "read", "update", "delete", "list"] }"#;
+pub const REGION: &str = "eu-central-1";
+pub const OWNER: &str = r#"path "transit/*" { capabilities = ["create", "read", "update", "delete", "list"] }"#;
 
 /// A request signed as AWS's SDKs sign it.
 fn signed(key: &(String, String), service: &str, operation: &str, body: &Value, now_s: u64) -> WireRequest {
@@ -46,12 +46,12 @@ fn signed(key: &(String, String), service: &str, operation: &str, body: &Value, 
     }
 }
 
-async fn ask(server: &TestServer, key: &(String, String), operation: &str, body: Value) -> Reply {
+pub async fn ask(server: &TestServer, key: &(String, String), operation: &str, body: Value) -> Reply {
     let now_s = server.now().unix_s();
     server.send(&AwsKms, signed(key, "kms", operation, &body, now_s)).await
 }
 
-async fn kind(server: &TestServer, key: &(String, String), operation: &str, body: Value) -> String {
+pub async fn kind(server: &TestServer, key: &(String, String), operation: &str, body: Value) -> String {
     ask(server, key, operation, body).await.expect(400).text_at("/__type")
 }
 

@@ -12,6 +12,7 @@ mod compile_fail; // what must not compile
 mod cves; // the field's published holes
 mod disk; // the embedded store below a whole server
 mod jwt; // callers whom somebody else vouches for
+mod key_documents;
 mod keys; // what opens the server
 mod kill; // broken at every numbered point
 mod kv_version1; // what Vault mounts where nothing is said

@@ -1,7 +1,7 @@
 //! Keys of several regions: the regions that the owner listed are doors of this one server. It must never name one that no
 //! signature could name.
 
-use super::super::inputs::{Input, chars, unsupported};
+use super::super::inputs::{Input, chars};
 use super::{Asked, tags_of};
 use crate::aws::json::{self, Checks, Fault};
 use crate::aws::sigv4::Expected;
@@ -14,20 +14,22 @@ const REGION_CHARS_MAX: usize = 32;
 const REGION_PATTERN: &str = r"^([a-z]+-){2,3}\d+$";
 
 impl Asked<'_> {
-    pub(super) fn replicate(&mut self, input: Input) -> Result<KeyOp, Fault> {
+    pub(super) fn replicate(&mut self, mut input: Input) -> Result<KeyOp, Fault> {
         let region = self.listed("replicaRegion", input.replica_region.as_ref())?;
         if region == self.region {
             return Err(Fault::validation("The replica region must be another than that of the primary key."));
         }
-        if input.policy.is_some() {
-            return Err(unsupported("Key policies aren't available here: the server's own policies decide."));
-        }
+        let document = match &input.policy {
+            Some(_) => Some(self.new_document_of(&mut input, &region)?),
+            None => None,
+        };
         let key = self.key_itself(&input)?;
         let replica = NewReplica {
             region,
             description: input.description.unwrap_or_default(),
             tags: tags_of(input.tags.unwrap_or_default())?,
             attributes: BTreeMap::new(),
+            document,
         };
         Ok(KeyOp::Replicate { key, replica: Box::new(replica) })
     }

@@ -5,8 +5,8 @@
 
 use super::{AwsKms, ID, answered, used, wire};
 use cardea_model::key::{
-    Key, KeyAlgorithm, KeyAlias, KeyAnswer, KeyFault, KeyLastUse, KeyOrigin, KeyRegions, KeySettings, KeyState,
-    KeyUsage, KeyUse, KeyUsed, KeyVersion,
+    Grant, GrantConstraint, GrantOperation, Key, KeyAlgorithm, KeyAlias, KeyAnswer, KeyFault, KeyLastUse, KeyOrigin,
+    KeyRegions, KeySettings, KeyState, KeyUsage, KeyUse, KeyUsed, KeyVersion,
 };
 use cardea_model::{Answer, Error, Refusal, SecretBytes, Target, Timestamp};
 use cardea_sdk::dialect::{Dialect, DialectConfig, RenderContext};
@@ -88,6 +88,7 @@ fn key(algorithm: KeyAlgorithm, usage: KeyUsage, state: KeyState) -> Key {
         description: "d".to_owned(),
         tags: BTreeMap::from([("a", "1"), ("b", "2")].map(|(key, value)| (key.to_owned(), value.to_owned()))),
         attributes: BTreeMap::new(),
+        attached: cardea_model::key::Attachments::default(),
     }
 }
 
@@ -121,6 +122,19 @@ fn imported() -> Box<Key> {
     Box::new(key)
 }
 
+fn grant() -> Grant {
+    Grant {
+        id: "ab".repeat(32),
+        grantee: "arn:aws:iam::123456789012:role/ci/deploy".to_owned(),
+        retiring: Some("arn:aws:iam::123456789012:user/entity/alice".to_owned()),
+        operations: vec![GrantOperation::Decrypt, GrantOperation::ReEncryptFrom],
+        constraint: Some(GrantConstraint::Equals(BTreeMap::from([("a".to_owned(), "b".to_owned())]))),
+        name: Some("n".to_owned()),
+        created: Timestamp(1_700_000_000_000),
+        issuer: String::new(),
+    }
+}
+
 fn answer(said: &str) -> Result<Answer, Refusal> {
     let secret = || SecretBytes::new(b"text".to_vec());
     let aes = || used(KeyAlgorithm::Aes256Gcm);
@@ -133,6 +147,12 @@ fn answer(said: &str) -> Result<Answer, Refusal> {
         "doomed key" => KeyAnswer::Key(symmetric(KeyState::PendingDeletion(Timestamp(1_700_604_800_000)))),
         "signing key" => KeyAnswer::Key(signer()),
         "keys and more" => KeyAnswer::Keys { keys: vec![*symmetric(KeyState::Enabled)], next: Some("app".to_owned()) },
+        "document" => {
+            KeyAnswer::Document { key: symmetric(KeyState::Enabled), text: Some("{ \"as\" : 1 }".to_owned()) }
+        }
+        "no document" => KeyAnswer::Document { key: symmetric(KeyState::Enabled), text: None },
+        "granted" => KeyAnswer::Granted { grant: "ab".repeat(32), token: vec![1, 2, 3] },
+        "grants and more" => KeyAnswer::Grants { grants: vec![(ID.to_owned(), grant())], next: Some("ab".repeat(32)) },
         "aliases" => {
             let row = |alias: &str, id: &str| KeyAlias {
                 place: alias.to_owned(),

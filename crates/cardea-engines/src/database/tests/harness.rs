@@ -260,6 +260,7 @@ impl Bench {
                 namespace: NamespaceId::root(),
                 display_name: "approle-payment".to_owned(),
                 entity: None,
+                known_as: None,
                 token_id: String::new(),
                 accessor: None,
                 kind: TokenKind::Service,

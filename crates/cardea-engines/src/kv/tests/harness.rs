@@ -214,6 +214,7 @@ impl Bench {
             namespace: NamespaceId::root(),
             display_name: "alice".to_owned(),
             entity: None,
+            known_as: None,
             token_id: String::new(),
             accessor: None,
             kind: TokenKind::Service,

@@ -7,6 +7,7 @@ use cardea_model::mount::{Mount, MountClass, MountConfig};
 use cardea_model::{
     Action, Body, Cause, Error, KeyAnswer, KeyOp, KeyRef, Method, NamespaceId, Origin, Params, Timestamp,
 };
+use cardea_sdk::attached::AttachedDocument;
 use cardea_sdk::context::{Context, Rights, System};
 use cardea_sdk::erased::{AnyEngine, BoundOp, Erased};
 use cardea_sdk::route::ActionRule;
@@ -219,6 +220,23 @@ impl Bench {
             Body::Key(answer) => Ok((bound, *answer)),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The actions that an operation is asked about in the language of documents; none where nothing is asked.
+    pub async fn questions(&self, op: &crate::transit::routes::Op) -> Vec<&'static str> {
+        let attached = self.attached(op).await;
+        attached.map(|attached| attached.questions.iter().map(|question| question.action).collect()).unwrap_or_default()
+    }
+
+    /// Whether the document of the operation's key cannot be read.
+    pub async fn is_unreadable(&self, op: &crate::transit::routes::Op) -> bool {
+        self.attached(op).await.is_some_and(|attached| matches!(attached.document, AttachedDocument::Unreadable))
+    }
+
+    async fn attached(&self, op: &crate::transit::routes::Op) -> Option<cardea_sdk::Attached> {
+        let mut txn = self.store.txn();
+        let (now, origin) = (txn.now().await.unwrap(), origin());
+        crate::transit::documents::attached(&mut self.context(&mut txn, now, &origin), op).await.unwrap()
     }
 
     fn context<'a>(&'a self, txn: &'a mut cardea_storage::txn::Txn, now: Timestamp, origin: &'a Origin) -> Context<'a> {

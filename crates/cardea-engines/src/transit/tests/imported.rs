@@ -3,7 +3,9 @@
 use super::harness::Bench;
 use super::shared::{bytes, create, decrypt, encrypt, fault, named, new};
 use crate::transit::model::{Ending, Material, Proof};
-use cardea_model::key::{ImportTerms, ImportWhich, ImportedMaterial, Key, KeyAlgorithm, KeyFault, KeyState, NewKey};
+use cardea_model::key::{
+    ImportTerms, ImportWhich, ImportedMaterial, Key, KeyAlgorithm, KeyFault, KeyPart, KeyState, NewKey,
+};
 use cardea_model::{Cause, Error, KeyAnswer, KeyOp, Timestamp};
 use cardea_sdk::material::material_id;
 use serde_json::json;
@@ -40,7 +42,7 @@ async fn take(bench: &Bench, material_id: Option<String>) -> Result<Key, Error> 
 }
 
 async fn described(bench: &Bench) -> Key {
-    match bench.shared(KeyOp::Describe { key: named("w") }).await.unwrap().1 {
+    match bench.shared(KeyOp::Describe { key: named("w"), part: KeyPart::Facts }).await.unwrap().1 {
         KeyAnswer::Key(key) => *key,
         other => panic!("{other:?}"),
     }

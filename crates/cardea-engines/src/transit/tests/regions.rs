@@ -39,12 +39,13 @@ fn replicate(id: &str, from: &str, to: &str) -> KeyOp {
         description: "over there".to_owned(),
         tags: BTreeMap::from([("where".to_owned(), to.to_owned())]),
         attributes: BTreeMap::new(),
+        document: None,
     };
     KeyOp::Replicate { key: at(id, from), replica: Box::new(replica) }
 }
 
 async fn describe(bench: &Bench, id: &str, region: &str) -> Result<Key, Error> {
-    key(bench, KeyOp::Describe { key: at(id, region) }).await
+    key(bench, KeyOp::Describe { key: at(id, region), part: cardea_model::key::KeyPart::Facts }).await
 }
 
 fn delete(id: &str, region: &str) -> KeyOp {
@@ -234,7 +235,8 @@ async fn vaults_door_deletes_replicas_first_and_brings_one_back_alone() {
     assert!(bench.call("DELETE", &format!("keys/{id}"), "").await.status < 300);
     assert!(bench.stored::<Material>().await.is_empty());
     bench.ok("restore/back", json!({ "backup": backup })).await;
-    let back = key(&bench, KeyOp::Describe { key: named("back") }).await.unwrap();
+    let back =
+        key(&bench, KeyOp::Describe { key: named("back"), part: cardea_model::key::KeyPart::Facts }).await.unwrap();
     assert!(back.regions.is_none() && back.id != id);
     bench.shared(decrypt(named("back"), 1, &text, b"")).await.unwrap();
 }
@@ -297,7 +299,10 @@ async fn aliases_of_regions_keep_apart() {
     };
     let alias = |region: &str| KeyRef::RegionalAlias { alias: "app".to_owned(), region: region.to_owned() };
     let behind = async |region: &str| {
-        key(&bench, KeyOp::Describe { key: alias(region) }).await.map(|key| key.name).unwrap_or_default()
+        key(&bench, KeyOp::Describe { key: alias(region), part: cardea_model::key::KeyPart::Facts })
+            .await
+            .map(|key| key.name)
+            .unwrap_or_default()
     };
     bench.shared(set(at(&id, HOME), false, HOME)).await.unwrap();
     assert_eq!((behind(HOME).await, behind(AWAY).await), (id.clone(), String::new()));
@@ -323,6 +328,16 @@ async fn aliases_of_regions_keep_apart() {
     assert_eq!(behind(AWAY).await, format!("{id}.{AWAY}"));
     // A key of a region has no other in which its name is an alias.
     let by_name = |region: &str| KeyRef::RegionalAlias { alias: id.clone(), region: region.to_owned() };
-    assert!(bench.shared(KeyOp::Describe { key: by_name(HOME) }).await.is_ok());
-    assert_eq!(bench.shared(KeyOp::Describe { key: by_name(AWAY) }).await.err().unwrap().cause, Cause::NotFound);
+    assert!(
+        bench.shared(KeyOp::Describe { key: by_name(HOME), part: cardea_model::key::KeyPart::Facts }).await.is_ok()
+    );
+    assert_eq!(
+        bench
+            .shared(KeyOp::Describe { key: by_name(AWAY), part: cardea_model::key::KeyPart::Facts })
+            .await
+            .err()
+            .unwrap()
+            .cause,
+        Cause::NotFound
+    );
 }

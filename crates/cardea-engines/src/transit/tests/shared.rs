@@ -4,7 +4,7 @@ use super::harness::Bench;
 use crate::transit::model::{Doomed, KeyRecord, Material};
 use cardea_crypto::keys::{self, KeyMaterial};
 use cardea_model::key::{
-    HashAlgorithm, ImportTerms, ImportWhich, ImportedMaterial, KeyAlgorithm, KeyChange, KeyFault, KeySettings,
+    HashAlgorithm, ImportTerms, ImportWhich, ImportedMaterial, KeyAlgorithm, KeyChange, KeyFault, KeyPart, KeySettings,
     KeyState, KeyUsage, NewKey, SealedBlob, SigningScheme,
 };
 use cardea_model::{Error, KeyAnswer, KeyOp, KeyRef, SecretBytes};
@@ -21,6 +21,7 @@ pub fn new(algorithm: KeyAlgorithm) -> Box<NewKey> {
         attributes: BTreeMap::new(),
         without_material: false,
         region: None,
+        document: None,
     })
 }
 
@@ -60,7 +61,7 @@ async fn policies_know_each_operation_by_its_routes_path() {
         |key| KeyOp::Encrypt { key, plaintext: bytes(b"text"), aad: Vec::new(), oaep: Some(HashAlgorithm::Sha1) };
     let sign = KeyOp::Sign { key: named("k"), input: bytes(b"m"), prehashed: false, scheme };
     for (op, route, path) in [
-        (KeyOp::Describe { key: named("k") }, "keys-read", "keys/k"),
+        (KeyOp::Describe { key: named("k"), part: KeyPart::Facts }, "keys-read", "keys/k"),
         (KeyOp::PublicKey { key: named("k") }, "keys-read", "keys/k"),
         (encrypt(named("k")), "encrypt", "encrypt/k"),
         (sign, "sign", "sign/k"),
@@ -180,7 +181,11 @@ async fn states_forbid_uses() {
     assert_eq!(back.state, KeyState::Disabled);
     bench.shared(KeyOp::ScheduleDeletion { key: at.clone(), window_s: WINDOW_S }).await.unwrap();
     bench.advance_s(8 * 86_400);
-    for op in [KeyOp::Describe { key: at.clone() }, KeyOp::CancelDeletion { key: at.clone() }, encrypt(at, b"")] {
+    for op in [
+        KeyOp::Describe { key: at.clone(), part: KeyPart::Facts },
+        KeyOp::CancelDeletion { key: at.clone() },
+        encrypt(at, b""),
+    ] {
         assert_eq!(bench.shared(op).await.err().unwrap().cause, cardea_model::Cause::NotFound, "its time has come");
     }
 }
@@ -388,7 +393,8 @@ async fn aliases_are_made_once_and_moved_on_purpose() {
         assert_eq!(fault(bench.shared(set(taken, "a", false)).await), Some(KeyFault::Exists), "{taken}");
     }
     bench.shared(set("x", "b", true)).await.unwrap();
-    let KeyAnswer::Key(found) = bench.shared(KeyOp::Describe { key: KeyRef::Alias("x".to_owned()) }).await.unwrap().1
+    let KeyAnswer::Key(found) =
+        bench.shared(KeyOp::Describe { key: KeyRef::Alias("x".to_owned()), part: KeyPart::Facts }).await.unwrap().1
     else {
         panic!()
     };
@@ -396,7 +402,8 @@ async fn aliases_are_made_once_and_moved_on_purpose() {
     bench.ok("keys/x", json!({})).await;
     bench.ok("keys/b/config", json!({ "deletion_allowed": true })).await;
     bench.call("DELETE", "keys/b", "").await;
-    let KeyAnswer::Key(found) = bench.shared(KeyOp::Describe { key: KeyRef::Alias("x".to_owned()) }).await.unwrap().1
+    let KeyAnswer::Key(found) =
+        bench.shared(KeyOp::Describe { key: KeyRef::Alias("x".to_owned()), part: KeyPart::Facts }).await.unwrap().1
     else {
         panic!()
     };

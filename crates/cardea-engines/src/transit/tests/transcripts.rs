@@ -10,6 +10,7 @@ const TRANSCRIPTS: &[(&str, &str)] = &[
     ("encryption", include_str!("../transcripts/encryption.txt")),
     ("signatures", include_str!("../transcripts/signatures.txt")),
     ("transfer", include_str!("../transcripts/transfer.txt")),
+    ("attached", include_str!("../transcripts/attached.txt")),
     ("random", include_str!("../transcripts/random.txt")),
 ];
 

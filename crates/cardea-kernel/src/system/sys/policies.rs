@@ -283,6 +283,11 @@ async fn explain_for(active: &Arc<Active>, cx: &mut Context<'_>, input: &Explain
         wrap_ttl_s: input.wrap_ttl.map(|ttl| ttl.0.0),
         needs_sudo: false,
     };
+    let mounts = active.mounts.now();
+    let mount = mounts.resolve(path.as_str()).map(|(mount, _)| mount);
+    if mount.and_then(|mount| active.engine(mount).ok()).is_some_and(|engine| engine.attaches()) {
+        cx.warn("policies alone are explained: a policy document or grants of the resource itself decide beside them");
+    }
     let explanation = explain(&acl, &query);
     let body = cardea_model::Payload::of(&explanation)?;
     Ok(Done::body(Body::Object(body)))

@@ -133,7 +133,7 @@ fn every_condition_and_every_key_must_hold_and_one_value_of_each() {
             YES,
         ),
         (r#"{"StringLike": {"secretsmanager:Name": "prod/*"}, "IpAddress": {"aws:SourceIp": "11.0.0.0/8"}}"#, NO),
-        (r#"{"StringLike": {"secretsmanager:Name": "prod/*", "aws:RequestedRegion": "eu-*"}}"#, NO),
+        (r#"{"StringLike": {"secretsmanager:Name": "prod/*", "aws:username": "eu-*"}}"#, NO),
         (
             r#"{"DateGreaterThan": {"aws:CurrentTime": "2026-11-28T11:00:00Z"}, "DateLessThan": {"aws:EpochTime": "2026-11-28T13:00:00Z"}}"#,
             YES,
