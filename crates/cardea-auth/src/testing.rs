@@ -12,6 +12,7 @@ use cardea_sdk::context::{Faults, Rights, System};
 use cardea_sdk::erased::{AnyEngine, BoundOp};
 use cardea_sdk::{Context, ExternalError, Identification, Outcome, OutsideContext, Vouch};
 use cardea_storage::record::Codec;
+use cardea_storage::record::Wiped;
 use cardea_storage::txn::{SealedStore, Txn, commit_error};
 use cardea_storage::view::View;
 use cardea_storage::{
@@ -22,7 +23,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use zeroize::Zeroizing;
 
 /// The mount's TTLs in seconds: default and maximum.
 pub const MOUNT_TTL_S: (u64, u64) = (3600, 86_400);
@@ -283,8 +283,8 @@ impl Codec for PlainCodec {
     fn seal(&self, _: &str, _: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
         Ok(plain.to_vec())
     }
-    fn open(&self, _: &str, _: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        Ok(Zeroizing::new(sealed.to_vec()))
+    fn open(&self, _: &str, _: &[u8], sealed: &[u8]) -> Result<Wiped, Error> {
+        Ok(Wiped::new(sealed.to_vec()))
     }
 }
 

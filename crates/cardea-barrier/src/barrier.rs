@@ -4,10 +4,9 @@
 use crate::keyring::Keyring;
 use cardea_crypto::envelope::{self, OpenError};
 use cardea_crypto::random::Randomness;
-use cardea_model::{Cause, Error};
+use cardea_model::{Cause, Error, Wiped};
 use cardea_storage::record::Codec;
 use std::sync::{Arc, RwLock};
-use zeroize::Zeroizing;
 
 /// The barrier of one process.
 pub struct Barrier {
@@ -67,7 +66,7 @@ impl Codec for Barrier {
         Ok(envelope::seal(kek, term, &authenticated(&keyring, kind, key), plain, &*self.rng))
     }
 
-    fn open(&self, kind: &str, key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn open(&self, kind: &str, key: &[u8], sealed: &[u8]) -> Result<Wiped, Error> {
         let keyring = self.keyring()?;
         envelope::open(|term| keyring.kek(term), &authenticated(&keyring, kind, key), sealed)
             .map_err(|e| open_error(&e))

@@ -7,7 +7,7 @@
 use crate::KEY_BYTES;
 use crate::gcm::{self, NONCE_BYTES, TAG_BYTES};
 use crate::random::{Randomness, random_array};
-use zeroize::Zeroizing;
+use cardea_model::Wiped;
 
 const FORMAT: u8 = 1;
 
@@ -42,7 +42,7 @@ pub fn seal(key: &[u8; KEY_BYTES], aad: &[u8], plaintext: &[u8], rng: &dyn Rando
 ///
 /// # Errors
 /// See [`AeadError`]; nothing of the plaintext is released unless all of it is authentic.
-pub fn open(key: &[u8; KEY_BYTES], aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, AeadError> {
+pub fn open(key: &[u8; KEY_BYTES], aad: &[u8], sealed: &[u8]) -> Result<Wiped, AeadError> {
     let (format, rest) = sealed.split_first().ok_or(AeadError::Truncated)?;
     if *format != FORMAT {
         return Err(AeadError::UnknownFormat);

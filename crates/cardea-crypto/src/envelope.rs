@@ -11,6 +11,7 @@ use crate::fault::library_fault;
 use crate::gcm::{self, NONCE_BYTES, TAG_BYTES};
 use crate::random::{Randomness, random_array};
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrapPadded};
+use cardea_model::Wiped;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -133,7 +134,7 @@ pub fn open<'k>(
     kek_of_term: impl FnOnce(u32) -> Option<&'k Kek>,
     aad: &[u8],
     sealed: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+) -> Result<Wiped, OpenError> {
     let parts = Parts::of(sealed)?;
     let dek = parts.dek(kek_of_term)?;
     gcm::open(&dek, parts.nonce, &gcm::versioned(FORMAT, aad), parts.ciphertext_and_tag).ok_or(OpenError::Altered)

@@ -4,7 +4,7 @@
 use crate::KEY_BYTES;
 use crate::fault::library_fault;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use zeroize::Zeroizing;
+use cardea_model::Wiped;
 
 /// Length of a GCM nonce.
 pub(crate) const NONCE_BYTES: usize = 12;
@@ -35,9 +35,9 @@ pub(crate) fn open(
     nonce: [u8; NONCE_BYTES],
     aad: &[u8],
     ciphertext_and_tag: &[u8],
-) -> Option<Zeroizing<Vec<u8>>> {
+) -> Option<Wiped> {
     let (ciphertext, tag) = ciphertext_and_tag.split_at_checked(ciphertext_and_tag.len().checked_sub(TAG_BYTES)?)?;
-    let mut out = Zeroizing::new(vec![0; ciphertext.len()]);
+    let mut out = Wiped::new(vec![0; ciphertext.len()]);
     let nonce = Nonce::assume_unique_for_key(nonce);
     prepared(key).open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, &mut out).ok()?;
     Some(out)

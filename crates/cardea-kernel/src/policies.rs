@@ -11,7 +11,6 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use zeroize::Zeroizing;
 
 /// Compiled ACLs kept: one for each distinct set of policies and entity that asks.
 const ACLS_MAX: usize = 4_096;
@@ -198,7 +197,7 @@ impl Record for StoredPasswordPolicy {
     const KIND: &'static str = "password-policy";
 
     fn encode(&self) -> Result<Wiped, Error> {
-        let mut out = Zeroizing::new(vec![1]);
+        let mut out = Wiped::new(vec![1]);
         out.extend_from_slice(self.0.as_bytes());
         Ok(out)
     }

@@ -38,7 +38,7 @@ pub use params::Params;
 pub use path::CanonicalPath;
 pub use payload::Payload;
 pub use request::{Credential, CredentialFault, Origin, Request, RequestId, SignatureScheme, Signed, Target};
-pub use secret_bytes::{SecretBytes, SecretText};
+pub use secret_bytes::{SecretBytes, SecretText, Wiped};
 pub use time::{Timestamp, TtlSeconds};
 
 #[cfg(test)]

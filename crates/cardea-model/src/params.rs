@@ -10,12 +10,12 @@ pub use distinct::is_distinct;
 
 use crate::error::{Cause, Error};
 use crate::limit::{JSON_DEPTH_MAX, PARAMS_MAX};
+use crate::secret_bytes::{SecretText, Wiped};
 use serde::de::value::{MapDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::fmt;
-use zeroize::Zeroize;
 
 /// What a request says beside its target.
 #[derive(Default)]
@@ -123,18 +123,15 @@ impl Params {
 
     /// The JSON text of a body member, or the query text; what the log hashes. Texts come without their quotes.
     #[must_use]
-    pub fn hashable(&self, name: &str) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    pub fn hashable(&self, name: &str) -> Option<Wiped> {
         if let Some((_, raw)) = self.body.iter().find(|(key, _)| key == name) {
             let text = match serde_json::from_str::<String>(raw.get()) {
                 Ok(text) => text.into_bytes(),
                 Err(_) => raw.get().as_bytes().to_vec(),
             };
-            return Some(zeroize::Zeroizing::new(text));
+            return Some(Wiped::new(text));
         }
-        self.query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| zeroize::Zeroizing::new(value.clone().into_bytes()))
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| Wiped::new(value.clone().into_bytes()))
     }
 
     /// All members of the body as one JSON object, token for token; those of a form as texts.
@@ -212,12 +209,12 @@ impl fmt::Debug for Params {
 /// Bodies carry secrets: what we copied is wiped as far as its type lets us.
 impl Drop for Params {
     fn drop(&mut self) {
-        for (_, value) in &mut self.query {
-            value.zeroize();
+        for (_, value) in self.query.drain(..) {
+            drop(SecretText::new(value));
         }
         for (_, raw) in self.body.drain(..) {
             let text: Box<str> = raw.into();
-            text.into_string().zeroize();
+            drop(SecretText::new(text.into_string()));
         }
     }
 }

@@ -6,16 +6,56 @@
 
 use serde::{Deserialize, Deserializer};
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use zeroize::Zeroizing;
+
+/// A buffer that is wiped when dropped; what encodings are made of, and what is opened.
+///
+/// The wiping library walks over a vector's elements one by one, a byte at a time, and over its spare room at once. A
+/// vector that is emptied first is all spare room: a tenth of a read's time was spent on the difference.
+#[derive(Default)]
+pub struct Wiped(Zeroizing<Vec<u8>>);
+
+impl Wiped {
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl Deref for Wiped {
+    type Target = Vec<u8>;
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for Wiped {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl fmt::Debug for Wiped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
 
 /// Secret bytes.
 #[derive(Default)]
-pub struct SecretBytes(Zeroizing<Vec<u8>>);
+pub struct SecretBytes(Wiped);
 
 impl SecretBytes {
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(Wiped::new(bytes))
     }
 
     /// The bytes, for the one call that needs them.
@@ -27,7 +67,7 @@ impl SecretBytes {
     /// A copy on purpose.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self(self.0.clone())
+        Self::new(self.0.to_vec())
     }
 
     #[must_use]
@@ -72,6 +112,13 @@ impl SecretText {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl Drop for SecretText {
+    /// See [`Wiped`].
+    fn drop(&mut self) {
+        self.0.clear();
     }
 }
 

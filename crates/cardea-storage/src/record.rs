@@ -1,9 +1,9 @@
 //! How a typed record becomes sealed bytes under a key, and back. It must never hold a cipher: the barrier is the codec.
 
 use cardea_model::Error;
+pub use cardea_model::Wiped;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
 /// Turns plain bytes into sealed ones and back. The barrier implements it; stores see only what `seal` returns.
 ///
@@ -16,7 +16,7 @@ pub trait Codec: Send + Sync {
 
     /// # Errors
     /// Foreign, moved, truncated or altered bytes: the error says which as far as it can be known, and returns nothing.
-    fn open(&self, kind: &str, key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error>;
+    fn open(&self, kind: &str, key: &[u8], sealed: &[u8]) -> Result<Wiped, Error>;
 }
 
 /// A stored type. The first byte of its encoding is its version, so that a later release can tell old from new.
@@ -26,13 +26,16 @@ pub trait Record: Sized + Send + Sync + 'static {
     /// Whether decoded copies may stay in memory, keyed by revision. Never for payloads of secrets.
     const CACHED: bool = false;
 
-    fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Error>;
+    fn encode(&self) -> Result<Wiped, Error>;
     fn decode(bytes: &[u8]) -> Result<Self, Error>;
 }
 
+/// Room that most records do not outgrow: a buffer that grows leaves a copy behind that nobody wipes.
+const ENCODED_BYTES_USUAL: usize = 2048;
+
 /// JSON behind one version byte: what most records use. Self-describing, so that a field may be added with a default.
-pub fn encode_json<T: Serialize>(version: u8, value: &T) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let mut out = Zeroizing::new(Vec::with_capacity(256));
+pub fn encode_json<T: Serialize>(version: u8, value: &T) -> Result<Wiped, Error> {
+    let mut out = Wiped::new(Vec::with_capacity(ENCODED_BYTES_USUAL));
     out.push(version);
     serde_json::to_writer(&mut *out, value).map_err(|_| Error::internal("a record could not be encoded"))?;
     Ok(out)
@@ -73,6 +76,3 @@ macro_rules! json_record {
         }
     };
 }
-
-/// Bytes that are wiped when dropped; what encodings are made of.
-pub type Wiped = Zeroizing<Vec<u8>>;

@@ -52,6 +52,15 @@ pub struct Snapshot {
     pub now_ms: u64,
 }
 
+/// What [`Store::known`] answers.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub value: Option<Versioned>,
+    /// As in [`Snapshot`].
+    pub revision: Revision,
+    pub now_ms: u64,
+}
+
 /// What a commit that happened answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
@@ -129,6 +138,12 @@ pub trait Store: Send + Sync {
     /// The values of `keys` at one revision. Applied state, perhaps not durable yet.
     async fn get(&self, keys: &[&[u8]]) -> Result<Snapshot, ReadError>;
 
+    /// What `get` would answer of one key (or of none: revision and time alone), where the store can say it at once; `None`
+    /// says nothing but that `get` has to look. Only a matter of speed: most keys that requests ask for are in memory.
+    fn known(&self, _key: Option<&[u8]>) -> Option<Known> {
+        None
+    }
+
     /// Up to `limit` entries whose key starts with `prefix` and is greater than `after`, ascending. Fewer than `limit`
     /// means that there are no more. Not covered by a commit's conditions: who needs "nobody added a sibling" keeps a
     /// guard key.
@@ -169,6 +184,9 @@ pub trait Store: Send + Sync {
 impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
     async fn get(&self, keys: &[&[u8]]) -> Result<Snapshot, ReadError> {
         (**self).get(keys).await
+    }
+    fn known(&self, key: Option<&[u8]>) -> Option<Known> {
+        (**self).known(key)
     }
     async fn scan(
         &self,

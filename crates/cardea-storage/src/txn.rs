@@ -5,7 +5,7 @@
 //! added a sibling" reads and writes a guard key, and says so.
 
 use crate::batch::{Batch, Condition, Write};
-use crate::record::{Codec, Record};
+use crate::record::{Codec, Record, Wiped};
 use crate::store::{CommitError, Committed, Key, ReadError, Revision, Store};
 use bytes::Bytes;
 use cardea_model::{Cause, Error, Timestamp};
@@ -14,7 +14,6 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Decoded records kept by key and revision. 16,384 entries of some 500 bytes are 8 MiB.
 const DECODED_RECORDS_MAX: usize = 16_384;
@@ -27,7 +26,7 @@ const PLAIN: &str = "";
 type Decoded = (Revision, Arc<dyn Any + Send + Sync>);
 
 /// A buffered write: kind and plain bytes, or `None` for a deletion.
-type Buffered = Option<(&'static str, Zeroizing<Vec<u8>>)>;
+type Buffered = Option<(&'static str, Wiped)>;
 
 /// A store, the codec that seals what goes into it, and a cache of decoded records that revisions keep coherent.
 #[derive(Clone)]
@@ -49,6 +48,7 @@ impl SealedStore {
             base: self.clone(),
             reads: BTreeMap::new(),
             writes: BTreeMap::new(),
+            kept: Vec::new(),
             appends: Vec::new(),
             ahead: None,
             seen: Revision::default(),
@@ -73,6 +73,8 @@ pub struct Txn {
     base: SealedStore,
     reads: BTreeMap<Key, Option<Revision>>,
     writes: BTreeMap<Key, Buffered>,
+    /// What some of the writes were made of; readers may share it once the commit has given it a revision.
+    kept: Vec<(Key, Arc<dyn Any + Send + Sync>)>,
     appends: Vec<Bytes>,
     /// What [`Txn::peek_ahead`] found.
     ahead: Option<(Key, Option<crate::store::Versioned>)>,
@@ -87,8 +89,11 @@ impl Txn {
         match self.now {
             Some(now) => Ok(now),
             None => {
-                let snapshot = self.base.store.get(&[]).await.map_err(read_error)?;
-                Ok(*self.now.insert(Timestamp(snapshot.now_ms)))
+                let now_ms = match self.base.store.known(None) {
+                    Some(known) => known.now_ms,
+                    None => self.base.store.get(&[]).await.map_err(read_error)?.now_ms,
+                };
+                Ok(*self.now.insert(Timestamp(now_ms)))
             }
         }
     }
@@ -148,11 +153,16 @@ impl Txn {
         {
             return Ok(found);
         }
-        let snapshot = self.base.store.get(&[key]).await.map_err(read_error)?;
-        let found = snapshot.values.into_iter().next().flatten();
+        let (found, at, now_ms) = match self.base.store.known(Some(key)) {
+            Some(known) => (known.value, known.revision, known.now_ms),
+            None => {
+                let snapshot = self.base.store.get(&[key]).await.map_err(read_error)?;
+                (snapshot.values.into_iter().next().flatten(), snapshot.revision, snapshot.now_ms)
+            }
+        };
         let revision = found.as_ref().map(|v| v.revision);
-        self.seen = self.seen.max(snapshot.revision);
-        self.now.get_or_insert(Timestamp(snapshot.now_ms));
+        self.seen = self.seen.max(at);
+        self.now.get_or_insert(Timestamp(now_ms));
         // A second read that sees another revision than the first means that somebody committed in between; the first
         // one is kept, so that the commit fails and the handler runs again on one consistent view.
         self.reads.entry(key.to_vec()).or_insert(revision);
@@ -160,14 +170,30 @@ impl Txn {
     }
 
     pub fn put<R: Record>(&mut self, key: &[u8], record: &R) -> Result<(), Error> {
-        self.writes.insert(key.to_vec(), Some((R::KIND, record.encode()?)));
+        self.write(key, Some((R::KIND, record.encode()?)));
         Ok(())
+    }
+
+    /// The same for a record that will be read again soon: if its kind may be cached, the next reader finds it decoded.
+    pub fn put_shared<R: Record>(&mut self, key: &[u8], record: Arc<R>) -> Result<(), Error> {
+        self.put(key, &*record)?;
+        if R::CACHED {
+            self.kept.push((key.to_vec(), record));
+        }
+        Ok(())
+    }
+
+    /// The last write of a key is the one that counts, and the only one that may be kept.
+    fn write(&mut self, key: &[u8], value: Buffered) {
+        if self.writes.insert(key.to_vec(), value).is_some() {
+            self.kept.retain(|(kept, _)| kept != key);
+        }
     }
 
     /// Writes bytes that are not sealed by the codec: the few records that a sealed server must read (the seal's own), and
     /// those that are sealed already (the keyring, under the root key).
     pub fn put_plain(&mut self, key: &[u8], bytes: Vec<u8>) {
-        self.writes.insert(key.to_vec(), Some((PLAIN, Zeroizing::new(bytes))));
+        self.write(key, Some((PLAIN, Wiped::new(bytes))));
     }
 
     /// Replaces sealed bytes by sealed bytes if the key is still at `revision`: what a rewrap does.
@@ -185,7 +211,7 @@ impl Txn {
     }
 
     pub fn delete(&mut self, key: &[u8]) {
-        self.writes.insert(key.to_vec(), None);
+        self.write(key, None);
     }
 
     /// Keys under a prefix in ascending order, own writes included, after `after` (exclusive), at most `limit`.
@@ -272,6 +298,7 @@ impl Txn {
     /// Drops buffered writes, keeps reads: what a denial does with what a handler had prepared.
     pub fn discard_writes(&mut self) {
         self.writes.clear();
+        self.kept.clear();
     }
 
     /// The newest revision that a read of this transaction reflects.
@@ -305,7 +332,11 @@ impl Txn {
                 None => Write::Delete(key),
             });
         }
-        self.base.store.commit(batch).await
+        let committed = self.base.store.commit(batch).await?;
+        for (key, record) in self.kept {
+            self.base.decoded.insert(key, (committed.revision, record));
+        }
+        Ok(committed)
     }
 }
 

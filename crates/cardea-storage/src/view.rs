@@ -45,6 +45,12 @@ impl<'t> View<'t> {
         self.txn.put(&key, record)
     }
 
+    /// See [`Txn::put_shared`].
+    pub fn put_shared<R: Record>(&mut self, name: &str, record: Arc<R>) -> Result<(), Error> {
+        let key = self.key::<R>(name);
+        self.txn.put_shared(&key, record)
+    }
+
     pub fn delete<R: Record>(&mut self, name: &str) {
         let key = self.key::<R>(name);
         self.txn.delete(&key);

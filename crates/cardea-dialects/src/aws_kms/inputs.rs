@@ -5,10 +5,11 @@
 use crate::aws::json::{Checks, Fault};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cardea_model::{SecretBytes, SecretText};
-use serde::de::{Error as _, IgnoredAny};
+use cardea_model::SecretBytes;
+use serde::de::{self, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Most bytes of a plaintext or a message.
 pub(super) const PLAINTEXT_BYTES_MAX: usize = 4096;
@@ -33,9 +34,19 @@ pub(super) struct Blob(pub SecretBytes);
 
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = SecretText::deserialize(deserializer)?;
-        let bytes = BASE64.decode(text.expose()).map_err(|_| D::Error::custom("not base64"))?;
-        Ok(Self(SecretBytes::new(bytes)))
+        /// Decodes where the text stands: a copy of it would have to be wiped.
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Blob;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("base64")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Blob, E> {
+                let bytes = BASE64.decode(text).map_err(|_| E::custom("not base64"))?;
+                Ok(Blob(SecretBytes::new(bytes)))
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 

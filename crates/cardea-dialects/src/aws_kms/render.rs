@@ -13,16 +13,15 @@ use cardea_model::key::{
     SealedBlob,
 };
 use cardea_model::wire::WireResponse;
-use cardea_model::{Answer, Body, Error, Refusal, RequestId, SecretBytes, Timestamp};
+use cardea_model::{Answer, Body, Error, Refusal, RequestId, SecretBytes, SecretText, Timestamp, Wiped};
 use cardea_sdk::dialect::{DialectConfig, RenderContext};
 use cardea_sdk::material::material_id;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use zeroize::Zeroizing;
 
-/// Room for an answer with a plaintext, in bytes: a buffer that need not grow leaves no copy of a secret behind. The largest
-/// is a pair of data keys: both halves of an RSA key of 4096 bits, and the sealed private half, in base64.
-const FRAME_BYTES: usize = 24 * 1024;
+/// Room for an answer beside what it has in base64, in bytes: a buffer that need not grow leaves no copy of a secret behind.
+const FRAME_BYTES: usize = 2048;
 const DAY_S: u64 = 86_400;
 
 pub(super) fn render(config: &DialectConfig, context: &RenderContext, answer: Result<Answer, Refusal>) -> WireResponse {
@@ -38,12 +37,20 @@ pub(super) struct Place<'a> {
     context: &'a RenderContext,
 }
 
-/// Bytes in base64; the text is wiped.
-struct Base64(Zeroizing<String>);
+/// Bytes in base64, as JSON: there is nothing to escape in it. The text is wiped.
+struct Base64(Option<Box<RawValue>>);
 
 impl Base64 {
     fn of(bytes: &[u8]) -> Option<Self> {
-        Some(Self(Zeroizing::new(BASE64.encode(bytes))))
+        let length = base64::encoded_len(bytes.len(), true)?;
+        let mut quoted = vec![b'"'; length + 2];
+        BASE64.encode_slice(bytes, &mut quoted[1..=length]).ok()?;
+        let raw = RawValue::from_string(String::from_utf8(quoted).ok()?);
+        raw.ok().map(|raw| Self(Some(raw)))
+    }
+
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |raw| raw.get().len())
     }
 
     fn secret(bytes: Option<&SecretBytes>) -> Option<Self> {
@@ -53,7 +60,15 @@ impl Base64 {
 
 impl Serialize for Base64 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        self.0.serialize(serializer)
+    }
+}
+
+impl Drop for Base64 {
+    fn drop(&mut self) {
+        if let Some(raw) = self.0.take() {
+            drop(SecretText::new(Box::<str>::from(raw).into_string()));
+        }
     }
 }
 
@@ -109,6 +124,24 @@ struct UseForm {
     key_agreement_algorithm: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encapsulation_algorithm: Option<&'static str>,
+}
+
+impl UseForm {
+    /// About as long as it becomes, and never shorter.
+    fn room_bytes(&self) -> usize {
+        let texts = [
+            &self.ciphertext_blob,
+            &self.plaintext,
+            &self.private_key_ciphertext_blob,
+            &self.private_key_plaintext,
+            &self.public_key,
+            &self.signature,
+            &self.mac,
+            &self.shared_secret,
+            &self.shared_secret_ciphertext_blob,
+        ];
+        FRAME_BYTES + texts.into_iter().flatten().map(Base64::len).sum::<usize>()
+    }
 }
 
 /// An instant as JSON 1.1 has it: seconds since 1970, as a number with a fraction.
@@ -233,8 +266,8 @@ impl Place<'_> {
             used => self.used(used).map(|form| Written::Use(Box::new(form))),
         };
         match written {
-            Ok(Written::Facts(form)) => self.write(id, &form),
-            Ok(Written::Use(form)) => self.write(id, &form),
+            Ok(Written::Facts(form)) => self.write(id, &form, FRAME_BYTES),
+            Ok(Written::Use(form)) => self.write(id, &form, form.room_bytes()),
             Err(error) => self.refuse(id, &error),
         }
     }
@@ -495,8 +528,8 @@ impl Place<'_> {
         self.paged(page, next)
     }
 
-    fn write<T: Serialize>(&self, id: Option<&RequestId>, form: &T) -> WireResponse {
-        let mut out = Zeroizing::new(Vec::with_capacity(FRAME_BYTES));
+    fn write<T: Serialize>(&self, id: Option<&RequestId>, form: &T, room_bytes: usize) -> WireResponse {
+        let mut out = Wiped::new(Vec::with_capacity(room_bytes));
         match serde_json::to_writer(&mut *out, form) {
             Ok(()) => json::respond(200, std::mem::take(&mut *out), id),
             Err(_) => self.refuse(id, &Error::internal("an answer could not be written")),

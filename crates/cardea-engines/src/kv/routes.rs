@@ -558,36 +558,21 @@ fn time_or_empty(at: Option<Timestamp>) -> String {
     at.map(Timestamp::rfc3339).unwrap_or_default()
 }
 
-#[derive(serde::Serialize)]
-struct ReadForm {
-    data: Option<DataForm>,
-    metadata: VersionForm,
-}
-
 /// Clients of this wire expect an object: a secret that another dialect wrote as a text stands under `value`.
-#[derive(serde::Serialize)]
-#[serde(untagged)]
-pub enum DataForm {
-    Object(Payload),
-    Other { value: Payload },
-}
-
-impl DataForm {
-    pub fn of(payload: Payload, content: ContentForm) -> Self {
-        match content {
-            ContentForm::Object => Self::Object(payload),
-            ContentForm::Text | ContentForm::Bytes => Self::Other { value: payload },
-        }
+pub fn object_of(payload: Payload, content: ContentForm) -> Payload {
+    match content {
+        ContentForm::Object => payload,
+        ContentForm::Text | ContentForm::Bytes => Payload::of_members(&[("value", payload.text())]),
     }
 }
 
 /// A read: the payload and what is known of the version; gone, if there is no payload.
 pub fn read_form(mut answer: SecretAnswer) -> Result<Body, Error> {
-    let metadata = version_form(&mut answer);
-    let data = answer.payload.take().map(|payload| DataForm::of(payload, answer.version.content));
-    let gone = data.is_none();
-    let form = Payload::of(&ReadForm { data, metadata })?;
-    Ok(if gone { Body::Gone(form) } else { Body::Object(form) })
+    let metadata = Payload::of(&version_form(&mut answer))?;
+    let payload = answer.payload.take().map(|payload| object_of(payload, answer.version.content));
+    let data = payload.as_ref().map_or("null", Payload::text);
+    let form = Payload::of_members(&[("data", data), ("metadata", metadata.text())]);
+    Ok(if payload.is_none() { Body::Gone(form) } else { Body::Object(form) })
 }
 
 /// A write: what is known of the version that it made.

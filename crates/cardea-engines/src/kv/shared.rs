@@ -189,7 +189,7 @@ async fn create(cx: &mut Context<'_>, at: &SecretRef, new: &NewSecret) -> Result
         Some(value) => {
             let config = config(cx).await?;
             let draft = Draft { value, id: Some(&new.version_id), stages: &[], rotator: None };
-            ops::add_version(cx, &config, secret, draft).await.map(|(secret, number)| (secret, Some(number)))
+            ops::add_version(cx, &config, secret, draft).await.map(|(at, number)| (at.0.clone(), Some(number)))
         }
     }
 }
@@ -219,7 +219,7 @@ async fn put(cx: &mut Context<'_>, at: &SecretRef, new: &NewVersion) -> Result<(
     secret.staged = true;
     check_stages(&secret, &new.stages)?;
     let draft = Draft { value: &new.value, id: Some(&new.version_id), stages: &new.stages, rotator: None };
-    ops::add_version(cx, &config, secret, draft).await.map(|(secret, number)| (secret, Some(number)))
+    ops::add_version(cx, &config, secret, draft).await.map(|(at, number)| (at.0.clone(), Some(number)))
 }
 
 fn check_stages(secret: &Secret, added: &[String]) -> Result<(), Error> {
@@ -260,7 +260,7 @@ async fn update(cx: &mut Context<'_>, at: &SecretRef, change: &SecretUpdate) -> 
     check_blind_write(&config, &secret)?;
     secret.staged = true;
     let draft = Draft { value, id: Some(&change.version_id), stages: &[], rotator: None };
-    ops::add_version(cx, &config, secret, draft).await.map(|(secret, number)| (secret, Some(number)))
+    ops::add_version(cx, &config, secret, draft).await.map(|(at, number)| (at.0.clone(), Some(number)))
 }
 
 /// Moves, adds or removes one label. The current one is on exactly one version at every moment, and takes the label of the

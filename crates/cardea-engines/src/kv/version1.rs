@@ -52,7 +52,7 @@ fn write(params: &Params) -> Result<Bound<Op>, Error> {
 
 fn read_form(mut answer: SecretAnswer) -> Result<Body, Error> {
     let payload = answer.payload.take().ok_or_else(Error::not_found)?;
-    Payload::of(&routes::DataForm::of(payload, answer.version.content)).map(Body::Object)
+    Ok(Body::Object(routes::object_of(payload, answer.version.content)))
 }
 
 /// What a value says of its own life, in seconds. Looked for without reading the rest of it.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{
 };
 use cardea_model::key::{Key, KeyFamily, KeyState, SealedBlob};
 use cardea_model::loose::{Int, Text};
-use cardea_model::{Cause, Error, SecretBytes, SecretText};
+use cardea_model::{Cause, Error, SecretBytes, SecretText, Wiped};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -19,12 +19,12 @@ const LOOSE: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 /// Line breaks do not count either.
-fn read_loosely(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+fn read_loosely(text: &str) -> Option<Wiped> {
     if !text.contains(['\n', '\r']) {
-        return LOOSE.decode(text).map(Zeroizing::new).ok();
+        return LOOSE.decode(text).map(Wiped::new).ok();
     }
     let one_line: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect());
-    LOOSE.decode(one_line.as_bytes()).map(Zeroizing::new).ok()
+    LOOSE.decode(one_line.as_bytes()).map(Wiped::new).ok()
 }
 
 /// Front of everything that a key made.

@@ -8,7 +8,6 @@ use cardea_sdk::{Context, Done, Engine, Outcome};
 use cardea_storage::record::{Record, Wiped};
 use cardea_storage::txn::Txn;
 use cardea_storage::view::View;
-use zeroize::Zeroizing;
 
 /// Entries removed with a token in one batch.
 const FORGET_A_STEP: usize = 30;
@@ -23,7 +22,7 @@ impl Record for Kept {
     const KIND: &'static str = "cubbyhole";
 
     fn encode(&self) -> Result<Wiped, Error> {
-        let mut out = Zeroizing::new(vec![1]);
+        let mut out = Wiped::new(vec![1]);
         out.extend_from_slice(self.0.text().as_bytes());
         Ok(out)
     }

@@ -45,8 +45,8 @@ use bytes::Bytes;
 use crate::batch::Batch;
 use crate::disk::{Disk, Places, RealDisk};
 use crate::store::{
-    Change, Clock, CommitError, Committed, Key, LOG_READ_BYTES_MAX, ReadError, Revision, Snapshot, Store, StoreStats,
-    Versioned,
+    Change, Clock, CommitError, Committed, Key, Known, LOG_READ_BYTES_MAX, ReadError, Revision, Snapshot, Store,
+    StoreStats, Versioned,
 };
 pub use journal::Cut;
 use journal::{EXTEND_BYTES_MAX, Writer};
@@ -342,13 +342,23 @@ impl Store for EmbeddedStore {
             let Some(found): Option<Vec<_>> = found else { continue };
             let mut state = self.shared.lock();
             for (index, value) in misses.into_iter().zip(found) {
-                if let Some(value) = &value {
-                    state.remember(&tree, keys[index], value);
-                }
+                // That there is none is remembered too: policies that nobody wrote are asked for at every request.
+                state.remember(&tree, keys[index], value.as_ref());
                 snapshot.values[index] = value;
             }
             return Ok(snapshot);
         }
+    }
+
+    fn known(&self, key: Option<&[u8]>) -> Option<Known> {
+        let mut state = self.shared.lock();
+        let value = match key.map(|key| state.lookup(key)) {
+            None => None,
+            Some(Lookup::Known(found)) => found,
+            Some(Lookup::AskTree) => return None,
+        };
+        let now_ms = state.now(&self.shared.options.clock);
+        Some(Known { value, revision: state.revision, now_ms })
     }
 
     async fn scan(
@@ -426,7 +436,7 @@ impl Store for EmbeddedStore {
                     let mut revisions = std::collections::BTreeMap::new();
                     for (index, key, value) in found {
                         if let Some(value) = &value {
-                            state.remember(&tree, key, value);
+                            state.remember(&tree, key, Some(value));
                         }
                         revisions.insert(index, value.map(|value| value.revision));
                     }

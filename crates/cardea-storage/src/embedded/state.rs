@@ -40,9 +40,9 @@ pub(crate) struct State {
     pub(crate) active_bytes: usize,
     pub(crate) frozen: Option<Arc<Frozen>>,
     pub(crate) tree: Arc<TreeSnapshot>,
-    /// Values of `tree` only. A key enters when neither overlay has it and `tree` is the snapshot it was read from, and
+    /// Values of `tree` only, and that it has none. A key enters when neither overlay has it and `tree` is the snapshot it was read from, and
     /// leaves when it is written; so an entry always equals the tree's value, and every overlay entry hides none.
-    cache: Cache<Key, Versioned, ByBytes>,
+    cache: Cache<Key, Option<Versioned>, ByBytes>,
     /// Position of the first record in `tail`; earlier ones are in segments.
     pub(crate) tail_first: u64,
     pub(crate) tail: VecDeque<Bytes>,
@@ -73,10 +73,10 @@ pub(crate) struct State {
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<Key, Versioned> for ByBytes {
-    fn weight(&self, key: &Key, value: &Versioned) -> u64 {
+impl Weighter<Key, Option<Versioned>> for ByBytes {
+    fn weight(&self, key: &Key, value: &Option<Versioned>) -> u64 {
         // 96 bytes: the entry, its place in the table, and the allocator's share.
-        (key.len() + value.value.len() + 96) as u64
+        (key.len() + value.as_ref().map_or(0, |value| value.value.len()) + 96) as u64
     }
 }
 
@@ -150,15 +150,15 @@ impl State {
             return Lookup::Known(value.clone().map(|value| Versioned { revision: *revision, value }));
         }
         match self.cache.get(key) {
-            Some(found) => Lookup::Known(Some(found.clone())),
+            Some(found) => Lookup::Known(found.clone()),
             None => Lookup::AskTree,
         }
     }
 
     /// Remembers what was read from `tree`, unless it may be outdated by now.
-    pub(crate) fn remember(&mut self, tree: &Arc<TreeSnapshot>, key: &[u8], found: &Versioned) {
+    pub(crate) fn remember(&mut self, tree: &Arc<TreeSnapshot>, key: &[u8], found: Option<&Versioned>) {
         if Arc::ptr_eq(tree, &self.tree) && self.overlaid(key).is_none() {
-            self.cache.insert(key.to_vec(), found.clone());
+            self.cache.insert(key.to_vec(), found.cloned());
         }
     }
 

@@ -2,8 +2,8 @@
 //! from what arrived. It must never accept two spellings that a later stage would read differently: what cannot be decoded
 //! is refused.
 
+use cardea_model::Wiped;
 use std::fmt::Write as _;
-use zeroize::Zeroizing;
 
 /// Where presigned requests keep their signature; it cannot be over itself.
 const SIGNATURE: &str = "X-Amz-Signature";
@@ -113,13 +113,13 @@ pub fn canonical_request(
     headers: &[(&str, &[u8])],
     signed_headers: &str,
     body_hash: &str,
-) -> Zeroizing<Vec<u8>> {
+) -> Wiped {
     // Large enough that nothing is left behind in a smaller buffer.
     let headers_bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
     let mut head = String::new();
     let _ = write!(head, "{method}\n{}\n{}\n", canonical_path(path), query.canonical());
     let tail = format!("\n{signed_headers}\n{body_hash}");
-    let mut out = Zeroizing::new(Vec::with_capacity(head.len() + headers_bytes + tail.len()));
+    let mut out = Wiped::new(Vec::with_capacity(head.len() + headers_bytes + tail.len()));
     out.extend_from_slice(head.as_bytes());
     for (name, value) in headers {
         out.extend_from_slice(name.as_bytes());

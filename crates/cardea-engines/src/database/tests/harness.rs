@@ -15,13 +15,13 @@ use cardea_sdk::route::ActionRule;
 use cardea_sdk::{Done, Effect, ExternalError, Lease, Outcome, Plan, Recovery, async_trait};
 use cardea_storage::memory::MemoryStore;
 use cardea_storage::record::Codec;
+use cardea_storage::record::Wiped;
 use cardea_storage::txn::{SealedStore, commit_error};
 use cardea_storage::view::View;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use zeroize::Zeroizing;
 
 pub const START_MS: u64 = 1_700_000_000_000;
 /// The mount's TTLs in seconds: default and maximum.
@@ -126,8 +126,8 @@ impl Codec for PlainCodec {
     fn seal(&self, _kind: &str, _key: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
         Ok(plain.to_vec())
     }
-    fn open(&self, _kind: &str, _key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        Ok(Zeroizing::new(sealed.to_vec()))
+    fn open(&self, _kind: &str, _key: &[u8], sealed: &[u8]) -> Result<Wiped, Error> {
+        Ok(Wiped::new(sealed.to_vec()))
     }
 }
 

@@ -14,6 +14,7 @@ use cardea_sdk::erased::{AnyEngine, BoundOp, Erased};
 use cardea_sdk::route::ActionRule;
 use cardea_sdk::{Outcome, RouteFacts};
 use cardea_storage::record::Codec;
+use cardea_storage::record::Wiped;
 use cardea_storage::txn::SealedStore;
 use cardea_storage::view::View;
 use cardea_storage::{
@@ -24,7 +25,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use zeroize::Zeroizing;
 
 const START_MS: u64 = 1_700_000_000_000;
 /// What an engine must leave free in a commit for the pipeline: conditions on mount, token and policies, use counts, the
@@ -117,9 +117,9 @@ impl Codec for PlainCodec {
     fn seal(&self, kind: &str, _key: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
         Ok([kind.as_bytes(), b"\0", plain].concat())
     }
-    fn open(&self, kind: &str, _key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn open(&self, kind: &str, _key: &[u8], sealed: &[u8]) -> Result<Wiped, Error> {
         let plain = sealed.strip_prefix(kind.as_bytes()).and_then(|rest| rest.strip_prefix(b"\0"));
-        plain.map(|plain| Zeroizing::new(plain.to_vec())).ok_or_else(|| Error::internal("foreign bytes"))
+        plain.map(|plain| Wiped::new(plain.to_vec())).ok_or_else(|| Error::internal("foreign bytes"))
     }
 }
 
