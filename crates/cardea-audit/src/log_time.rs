@@ -2,12 +2,9 @@
 //! equal records are equal bytes. It must never ask what time it is.
 
 use cardea_model::Timestamp;
+use cardea_model::time::UNIX_MS_MAX;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
-use time::OffsetDateTime;
-
-/// The last instant that RFC 3339 can spell with a four-digit year: 9999-12-31T23:59:59.999Z, in milliseconds.
-const UNIX_MS_MAX: u64 = 253_402_300_799_999;
 
 /// An instant in whole milliseconds, UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -41,19 +38,8 @@ impl From<Timestamp> for LogTime {
 impl fmt::Display for LogTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // An instant beyond year 9999 is a broken clock; it is written as the last one that has a spelling.
-        let nanos = i128::from(self.unix_ms().min(UNIX_MS_MAX)) * 1_000_000;
-        let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| fmt::Error)?;
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second(),
-            at.millisecond()
-        )
+        let at = Timestamp(self.unix_ms().min(UNIX_MS_MAX)).spelled().ok_or(fmt::Error)?;
+        f.write_str(std::str::from_utf8(&at).map_err(|_| fmt::Error)?)
     }
 }
 

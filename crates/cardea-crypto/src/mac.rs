@@ -13,6 +13,17 @@ use zeroize::Zeroizing;
 /// Length of a SHA-256 digest and of an HMAC-SHA256 tag.
 pub const DIGEST_BYTES: usize = 32;
 
+/// A digest or tag as 64 lower-case hexadecimal digits: how ids and log entries spell it.
+pub fn hex(digest: &[u8; DIGEST_BYTES]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut out = String::with_capacity(2 * DIGEST_BYTES);
+    for byte in digest {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 0x0f)]));
+    }
+    out
+}
+
 /// A prepared HMAC-SHA256 key: the two key blocks are hashed once, and a clone shares them.
 #[derive(Clone)]
 pub struct MacKey(Arc<hmac::Key>);

@@ -4,6 +4,7 @@
 use crate::fault::library_fault;
 use crate::mac::MacKey;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -91,7 +92,10 @@ pub fn base62(rng: &dyn Randomness, len: usize) -> Zeroizing<String> {
 
 /// A random UUID (version 4, RFC 9562) in lower case with hyphens.
 pub fn uuid4(rng: &dyn Randomness) -> String {
-    let mut bytes: [u8; 16] = random_array(rng);
+    spell_uuid4(random_array(rng))
+}
+
+fn spell_uuid4(mut bytes: [u8; 16]) -> String {
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let mut out = String::with_capacity(36);
@@ -103,6 +107,34 @@ pub fn uuid4(rng: &dyn Randomness) -> String {
         out.push(char::from(HEX[usize::from(byte & 0x0f)]));
     }
     out
+}
+
+/// Ids of requests, drawn many at a time: a call of the generator costs as much as twenty bytes hashed. What was drawn
+/// waits in memory, so nothing secret may come from here.
+pub struct Ids {
+    rng: Arc<dyn Randomness>,
+    drawn: Mutex<Vec<[u8; 16]>>,
+}
+
+impl Ids {
+    /// Ids in one draw.
+    const AT_ONCE: usize = 64;
+
+    pub fn new(rng: Arc<dyn Randomness>) -> Self {
+        Self { rng, drawn: Mutex::default() }
+    }
+
+    /// As [`uuid4`].
+    pub fn uuid4(&self) -> String {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.is_empty() {
+            drawn.resize(Self::AT_ONCE, [0; 16]);
+            self.rng.fill(drawn.as_flattened_mut());
+        }
+        let bytes = drawn.pop().unwrap_or_else(|| random_array(&*self.rng));
+        drop(drawn);
+        spell_uuid4(bytes)
+    }
 }
 
 #[cfg(test)]

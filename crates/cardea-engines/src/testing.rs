@@ -10,12 +10,12 @@ use cardea_sdk::erased::{AnyEngine, BoundOp};
 use cardea_sdk::route::ActionRule;
 use cardea_storage::memory::MemoryStore;
 use cardea_storage::record::Codec;
+use cardea_storage::record::Wiped;
 use cardea_storage::txn::{SealedStore, commit_error};
 use cardea_storage::view::View;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 struct PlainCodec;
 
@@ -23,8 +23,8 @@ impl Codec for PlainCodec {
     fn seal(&self, _kind: &str, _key: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
         Ok(plain.to_vec())
     }
-    fn open(&self, _kind: &str, _key: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        Ok(Zeroizing::new(sealed.to_vec()))
+    fn open(&self, _kind: &str, _key: &[u8], sealed: &[u8]) -> Result<Wiped, Error> {
+        Ok(Wiped::new(sealed.to_vec()))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::quotas::Strangers;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use cardea_barrier::{Barrier, RootKey};
-use cardea_crypto::random::Randomness;
+use cardea_crypto::random::{Ids, Randomness};
 use cardea_model::mount::Mount;
 use cardea_model::{Cause, Error};
 use cardea_sdk::context::{Faults, System};
@@ -31,6 +31,7 @@ pub struct Active {
     pub root: RootKey,
     pub hashes: Hashes,
     pub rng: Arc<dyn Randomness>,
+    pub request_ids: Ids,
     pub mounts: MountTable,
     pub acls: Acls,
     pub log: Log,

@@ -3,7 +3,7 @@
 
 use cardea_audit::hash::AuditHasher;
 use cardea_barrier::{ClusterSecret, Keyring};
-use cardea_crypto::mac::MacKey;
+use cardea_crypto::mac::{MacKey, hex};
 use std::sync::Arc;
 
 /// The hashes of an unsealed server.
@@ -27,18 +27,18 @@ impl Hashes {
     /// The id under which a token's record is kept: HMAC-SHA256, 64 hex digits.
     #[must_use]
     pub fn token_id(&self, token: &str) -> String {
-        hex::encode(self.token.sign(&[b"token\0", token.as_bytes()]))
+        hex(&self.token.sign(&[b"token\0", token.as_bytes()]))
     }
 
     /// The id under which an accessor is kept.
     #[must_use]
     pub fn accessor_id(&self, accessor: &str) -> String {
-        hex::encode(self.token.sign(&[b"accessor\0", accessor.as_bytes()]))
+        hex(&self.token.sign(&[b"accessor\0", accessor.as_bytes()]))
     }
 
     /// A lookup hash for an engine's purpose.
     #[must_use]
     pub fn lookup(&self, purpose: &str, value: &[u8]) -> String {
-        hex::encode(self.lookup.sign(&[&(purpose.len() as u64).to_be_bytes(), purpose.as_bytes(), value]))
+        hex(&self.lookup.sign(&[&(purpose.len() as u64).to_be_bytes(), purpose.as_bytes(), value]))
     }
 }

@@ -17,7 +17,7 @@ use crate::tokens::{self, NewToken};
 use crate::{event, leases, pipeline, relearn, revoker, rotation, runner, sealed, system};
 use cardea_audit::checkpoint::{Checkpoint, CheckpointKey, origin};
 use cardea_barrier::{Barrier, ClusterSecret, Keyring, RootKey, SealKind, SealRecord, SealSettings, ShareCollector};
-use cardea_crypto::random::{Randomness, uuid4};
+use cardea_crypto::random::{Ids, Randomness, uuid4};
 use cardea_model::{Answer, Cause, Error, NamespaceId, Refusal, Request, SecretBytes, SecretText, TokenKind};
 use cardea_sdk::context::Faults;
 use cardea_storage::store::Store;
@@ -349,6 +349,7 @@ impl Node {
             root,
             hashes,
             rng: parts.rng.clone(),
+            request_ids: Ids::new(parts.rng.clone()),
             mounts,
             acls: Acls::default(),
             log,

@@ -8,6 +8,7 @@ use crate::hashes::Hashes;
 use crate::jobs;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
+use cardea_audit::Sensitive;
 use cardea_barrier::Keyring;
 use cardea_crypto::aead;
 use cardea_crypto::random::{Randomness, base62};
@@ -19,7 +20,7 @@ use cardea_storage::txn::Txn;
 use cardea_storage::view::View;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Random characters of a token and of an accessor: 24 of base 62 are 142 bits.
 const RANDOM_CHARS: usize = 24;
@@ -78,8 +79,18 @@ pub struct Token {
     /// Whether it carries a wrapped answer and can do nothing else.
     #[serde(default)]
     pub wrapping: bool,
+    /// How the log names it: the same at every request, and hashed at the first that finds it in memory.
+    #[serde(skip)]
+    pub told: OnceLock<Told>,
 }
 json_record!(Token, "token", 1, cached);
+
+/// Keyed hashes of a token and of its accessor under the log's key.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    pub token: Sensitive,
+    pub accessor: Sensitive,
+}
 
 /// Where a token came from, if from a login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -103,6 +114,12 @@ impl Token {
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         !self.revoked && !self.revoked_alone && self.expires.is_none_or(|end| end > now) && self.uses_left != Some(0)
+    }
+
+    /// How the log names it. `text` is the token as it was shown, which is how it was found.
+    pub fn told(&self, hashes: &Hashes, text: &str) -> Told {
+        let hashed = || Told { token: hashes.audit.text(text), accessor: hashes.audit.text(&self.accessor) };
+        *self.told.get_or_init(hashed)
     }
 
     #[must_use]
@@ -215,6 +232,7 @@ pub fn mint(
         revoked: false,
         revoked_alone: false,
         wrapping: new.wrapping,
+        told: OnceLock::new(),
     };
     if kind == TokenKind::Batch {
         let text = batch_text(keyring, &token, rng)?;

@@ -4,7 +4,7 @@ use crate::loose::{Duration, Flag, Int, List, Pairs};
 use crate::params::Params;
 use crate::path::CanonicalPath;
 use crate::payload::Payload;
-use crate::time::{Timestamp, go_duration, parse_duration_s};
+use crate::time::{Timestamp, UNIX_MS_MAX, go_duration, parse_duration_s};
 use serde::Deserialize;
 
 #[test]
@@ -54,6 +54,11 @@ fn durations() {
 #[test]
 fn instants() {
     assert_eq!(Timestamp(1_700_000_000_123).rfc3339(), "2023-11-14T22:13:20.123Z");
+    for (ms, text) in [(0, "1970-01-01T00:00:00Z"), (20, "1970-01-01T00:00:00.02Z"), (10_000, "1970-01-01T00:00:10Z")] {
+        assert_eq!(Timestamp(ms).rfc3339(), text);
+    }
+    assert_eq!(Timestamp(UNIX_MS_MAX).rfc3339(), "9999-12-31T23:59:59.999Z");
+    assert_eq!(Timestamp(UNIX_MS_MAX + 1).rfc3339(), "");
     assert_eq!(Timestamp::parse_rfc3339("2023-11-14T22:13:20.123Z"), Ok(Timestamp(1_700_000_000_123)));
     assert_eq!(Timestamp(1_001).seconds_from(Timestamp(0)), 2);
     assert_eq!(Timestamp(0).seconds_from(Timestamp(5)), 0);
@@ -167,4 +172,16 @@ fn members_of_a_form_are_texts_of_the_body() {
     assert_eq!(form.body_object().unwrap().text(), r#"{"a":"1","b\"":"x y"}"#);
     let json = Params::from_json(br#"{"a":1.50}"#).unwrap();
     assert_eq!(json.body_object().unwrap().text(), r#"{"a":1.50}"#);
+}
+
+/// Every day from 1970 to the end of what can be spelled, and some instant of it, as the library spells it.
+#[test]
+fn days_are_spelled_as_the_library_spells_them() {
+    use ::time::OffsetDateTime;
+    use ::time::format_description::well_known::Rfc3339;
+    for day in 0..=(UNIX_MS_MAX / 86_400_000) {
+        let at = (day * 86_400_000 + day * 7_919_001 % 86_400_000).min(UNIX_MS_MAX);
+        let known = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000).unwrap();
+        assert_eq!(Timestamp(at).rfc3339(), known.format(&Rfc3339).unwrap());
+    }
 }

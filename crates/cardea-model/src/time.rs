@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// The last instant that RFC 3339 can spell with a four-digit year: 9999-12-31T23:59:59.999Z.
+pub const UNIX_MS_MAX: u64 = 253_402_300_799_999;
+
 /// Milliseconds since the Unix epoch, UTC, by the store's clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -33,14 +36,55 @@ impl Timestamp {
         self.0 / 1000
     }
 
-    /// RFC 3339 with nine digits of fraction and `Z`, as Go prints `RFC3339Nano` for such values.
+    /// RFC 3339 with `Z`, as Go prints `RFC3339Nano` for such values; empty for what has no spelling.
     #[must_use]
     pub fn rfc3339(self) -> String {
-        let nanos = i128::from(self.0) * 1_000_000;
-        match OffsetDateTime::from_unix_timestamp_nanos(nanos) {
-            Ok(at) => at.format(&Rfc3339).unwrap_or_default(),
-            Err(_) => String::new(),
+        let Some(spelled) = self.spelled() else { return String::new() };
+        let text = std::str::from_utf8(&spelled).unwrap_or_default().trim_end_matches('Z');
+        // Go leaves out the zeros at the end of a fraction, and a fraction of zeros.
+        let kept = text.trim_end_matches('0').trim_end_matches('.');
+        let mut out = String::with_capacity(spelled.len());
+        out.push_str(kept);
+        out.push('Z');
+        out
+    }
+
+    /// RFC 3339 with exactly three digits of fraction: `2023-11-14T22:13:20.123Z`. `None` beyond the year 9999, for which
+    /// it has no spelling. Several times a request, so it does without a formatter.
+    #[must_use]
+    pub fn spelled(self) -> Option<[u8; 24]> {
+        const DAY_MS: u64 = 86_400_000;
+        /// Days of 400 years, of 100 and of 4 (a century's last day and an era's come once in each).
+        const ERA: u64 = 146_097;
+        const CENTURY: u64 = 36_524;
+        const OLYMPIAD: u64 = 1_460;
+        /// Days from 1 March of the year 0 to 1970: where years begin in March, a leap day is a year's last.
+        const BEFORE_1970: u64 = 719_468;
+        if self.0 > UNIX_MS_MAX {
+            return None;
         }
+        let (days, ms) = (self.0 / DAY_MS + BEFORE_1970, self.0 % DAY_MS);
+        let (era, day) = (days / ERA, days % ERA);
+        let year = (day - day / OLYMPIAD + day / CENTURY - day / (ERA - 1)) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+        let mut out = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |at: usize, digits: usize, mut number: u64| {
+            for place in out[at..at + digits].iter_mut().rev() {
+                *place = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        };
+        put(0, 4, era * 400 + year + next);
+        put(5, 2, month);
+        put(8, 2, day);
+        put(11, 2, ms / 3_600_000);
+        put(14, 2, ms / 60_000 % 60);
+        put(17, 2, ms / 1000 % 60);
+        put(20, 3, ms % 1000);
+        Some(out)
     }
 
     /// Reads RFC 3339.

@@ -7,6 +7,9 @@ use crate::class::{Identifying, Public, Sensitive};
 /// Most bytes of an encoded record. Thirty records fill the store's largest batch; an ordinary one has 1 to 2 KiB.
 pub const RECORD_BYTES_MAX: usize = 32 * 1024;
 
+/// Room that most records do not outgrow.
+const RECORD_BYTES_USUAL: usize = 2048;
+
 /// How narrow a record gets, step by step, until it fits: most bytes of a text as JSON spells it, most entries of a list. The last
 /// step fits whatever the content: fewer than 200 texts of 96 bytes, and 60 hashes.
 const STEPS: [(usize, usize); 4] = [(4096, 128), (1024, 64), (256, 16), (96, 4)];
@@ -25,7 +28,11 @@ pub enum RecordError {
 }
 
 pub(super) fn encode(record: &Record) -> Result<Vec<u8>, RecordError> {
-    let json = |record: &Record| serde_json::to_vec(record).map_err(|_| RecordError::NotEncodable);
+    let json = |record: &Record| {
+        let mut out = Vec::with_capacity(RECORD_BYTES_USUAL);
+        serde_json::to_writer(&mut out, record).map_err(|_| RecordError::NotEncodable)?;
+        Ok(out)
+    };
     let bytes = json(record)?;
     if bytes.len() <= RECORD_BYTES_MAX {
         return Ok(bytes);

@@ -105,3 +105,9 @@ fn a_chain_is_its_links() {
     let expected = "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d";
     assert_eq!(hmac_chain(secret, &links).as_slice(), bytes(expected));
 }
+
+#[test]
+fn hexadecimal_digits_are_those_of_the_library() {
+    let digest = sha256(&[b"a"]);
+    assert_eq!(super::hex(&digest), hex::encode(digest));
+}

@@ -53,9 +53,9 @@ fn numbers_below_a_bound_reach_all_of_it_and_no_more() {
 #[test]
 fn uuids_carry_version_and_variant() {
     let rng = SeededRandomness::new(b"uuid");
+    let ids = Ids::new(std::sync::Arc::new(SeededRandomness::new(b"ids")));
     let mut seen = std::collections::HashSet::new();
-    for _ in 0..200 {
-        let id = uuid4(&rng);
+    for id in (0..400).map(|n| if n % 2 == 0 { uuid4(&rng) } else { ids.uuid4() }) {
         let bytes = id.as_bytes();
         assert_eq!(id.len(), 36);
         for (i, b) in bytes.iter().enumerate() {

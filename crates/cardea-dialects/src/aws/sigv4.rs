@@ -13,7 +13,7 @@ pub use told::{Told, told};
 
 use super::instants;
 use canonical::{Query, canonical_request};
-use cardea_crypto::mac::sha256;
+use cardea_crypto::mac;
 use cardea_model::request::SIGNATURE_SKEW_S_MAX;
 use cardea_model::wire::WireRequest;
 use cardea_model::{Credential, CredentialFault, SecretText, SignatureScheme, Signed};
@@ -218,14 +218,14 @@ fn signed(wire: &WireRequest, query: &Query, parts: Parts<'_>) -> Result<Credent
         return Err(CredentialFault::BadSignature("Date in Credential scope does not match the date of the request."));
     }
     let headers = signed_headers(wire, parts.signed_headers)?;
-    let body_hash = hex::encode(sha256(&[wire.body.expose()]));
+    let body_hash = mac::hex(&mac::sha256(&[wire.body.expose()]));
     check_content_hash(wire, &body_hash)?;
     let canonical = canonical_request(&wire.method, &wire.path, query, &headers, parts.signed_headers, &body_hash);
     let Scope { key_id, date, region, service } = parts.scope;
     let string_to_sign = format!(
         "{ALGORITHM}\n{}\n{date}/{region}/{service}/{TERMINATOR}\n{}",
         parts.signed_at,
-        hex::encode(sha256(&[&canonical]))
+        mac::hex(&mac::sha256(&[&canonical]))
     );
     Ok(Credential::Signed(Box::new(Signed {
         key_id: key_id.to_owned(),

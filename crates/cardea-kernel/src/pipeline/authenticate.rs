@@ -6,7 +6,6 @@
 use crate::access_keys;
 use crate::active::Active;
 use crate::tokens;
-use cardea_crypto::random::uuid4;
 use cardea_model::{Caller, Credential, CredentialFault, Error, Refusal, Request, RequestId, Timestamp, TokenKind};
 use std::sync::Arc;
 
@@ -76,7 +75,7 @@ impl Who {
 /// # Errors
 /// Only if the store does not answer.
 pub async fn authenticate(active: &Active, request: Request) -> Result<Authenticated, Refusal> {
-    let id = RequestId(uuid4(&*active.rng));
+    let id = RequestId(active.request_ids.uuid4());
     let refuse = |error| Refusal { request_id: Some(RequestId(String::new())), ..Refusal::from(error) };
     let mut txn = active.sealed.txn();
     let now = txn.now().await.map_err(refuse)?;

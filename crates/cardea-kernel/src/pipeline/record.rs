@@ -103,9 +103,17 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
             open = open.mount(log_mount(mount));
         }
         if let Some(caller) = from.who.caller() {
-            let mut actor = actor(&active.hashes.audit, caller, from.who.token(), from.now);
+            let mut actor = actor(caller, from.who.token(), from.now);
             match &from.request.credential {
-                Credential::Token(text) => actor.token_hash = Some(active.hashes.audit.text(text.expose())),
+                Credential::Token(text) => match from.who.token() {
+                    Some(token) => {
+                        let told = token.told(&active.hashes, text.expose());
+                        actor.token_hash = Some(told.token);
+                        actor.accessor =
+                            caller.accessor.as_ref().map(|_| log::Accessor { hash: told.accessor, clear: None });
+                    }
+                    None => actor.token_hash = Some(active.hashes.audit.text(text.expose())),
+                },
                 Credential::Signed(shown) => {
                     // What a signer holds is a key; the accessor is of the token that the key stands for.
                     actor.token_type = None;
@@ -389,7 +397,8 @@ async fn append(active: &Active, record: &cardea_audit::Record) -> Result<(), Er
 pub(crate) fn encode(record: &cardea_audit::Record) -> Result<Bytes, Error> {
     record
         .encode()
-        .map(Bytes::from)
+        // Kept until the log's segments have it: not a byte longer than it is.
+        .map(|encoded| Bytes::copy_from_slice(&encoded))
         .map_err(|e| Error::internal(format!("a record of the log could not be encoded: {e}")))
 }
 
@@ -430,11 +439,11 @@ fn log_mount(mount: &Mount) -> log::Mount {
     }
 }
 
-fn actor(hasher: &cardea_audit::AuditHasher, caller: &Caller, token: Option<&Token>, now: Timestamp) -> log::Actor {
+/// All of a caller but how it proved who it is.
+fn actor(caller: &Caller, token: Option<&Token>, now: Timestamp) -> log::Actor {
     let mut actor = log::Actor {
         display_name: Some(caller.display_name.as_str().into()),
         entity_id: caller.entity.as_ref().map(|id| id.0.as_str().into()),
-        accessor: caller.accessor.as_ref().map(|clear| accessor(hasher, clear)),
         token_type: Some(kind_word(caller.kind).into()),
         policies: caller.policies.clone().into(),
         ..log::Actor::default()

@@ -4,6 +4,7 @@
 //! never interpret a path, a token or a body.
 
 mod activity; // what a connection is doing, and since when
+mod aside; // what it does beside its requests
 mod body; // bodies within bounds
 pub mod limit; // the bounds
 mod serve; // one request
@@ -14,6 +15,7 @@ use crate::StartError;
 use crate::config::ListenerConfig;
 use crate::registry::Spoken;
 use activity::{Activity, Patience, Watched};
+use aside::Aside;
 use cardea_kernel::lifecycle::Node;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -183,8 +185,9 @@ async fn accept(
         tokio::spawn(async move {
             let _held = (slot, seat, alive);
             tokio::select! {
+                biased;
                 () = caller.attend(stream, stopped) => {}
-                () = activity.asked_to_end() => tracing::debug!("a connection made room for another of its source"),
+                () = Aside::new(activity.asked_to_end()) => tracing::debug!("a connection made room for another of its source"),
             }
         });
     }
@@ -246,31 +249,63 @@ impl Caller {
         let protocols = protocols();
         let io = TokioIo::new(Watched::new(stream, activity.clone()));
         let mut exchange = pin!(protocols.serve_connection(io, service));
-        let mut clock = tokio::time::interval(patience.tick());
-        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut draining = *stopped.borrow();
         if draining {
             exchange.as_mut().graceful_shutdown();
         }
         loop {
+            let told = Aside::new(attend_aside(&activity, patience, (!draining).then_some(&mut stopped)));
             tokio::select! {
+                biased;
                 ended = exchange.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(%error, "a connection ended early");
                     }
                     return;
                 }
-                _ = clock.tick() => {
-                    if let Some(why) = activity.overdue(patience) {
+                told = told => match told {
+                    Told::End(why) => {
                         tracing::debug!(why, "a connection was closed");
                         return;
                     }
-                }
-                _ = stopped.wait_for(|stop| *stop), if !draining => {
-                    draining = true;
-                    exchange.as_mut().graceful_shutdown();
+                    Told::Drain => {
+                        draining = true;
+                        exchange.as_mut().graceful_shutdown();
+                    }
                 }
             }
+        }
+    }
+}
+
+/// What a connection is told beside its requests.
+enum Told {
+    /// At once, and why.
+    End(&'static str),
+    /// After the request in flight.
+    Drain,
+}
+
+/// Returns when a connection has to end: by the clock, or because its listener stops.
+async fn attend_aside(activity: &Activity, patience: Patience, stopped: Option<&mut watch::Receiver<bool>>) -> Told {
+    let mut clock = tokio::time::interval(patience.tick());
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let stops = async {
+        match stopped {
+            // A listener that is gone has stopped.
+            Some(stopped) => drop(stopped.wait_for(|stop| *stop).await),
+            None => std::future::pending().await,
+        }
+    };
+    let mut stops = pin!(stops);
+    loop {
+        tokio::select! {
+            _ = clock.tick() => {
+                if let Some(why) = activity.overdue(patience) {
+                    return Told::End(why);
+                }
+            }
+            () = stops.as_mut() => return Told::Drain,
         }
     }
 }

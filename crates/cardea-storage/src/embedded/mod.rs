@@ -22,6 +22,7 @@
 //!
 //! It must never acknowledge what it has not synced, and never open a directory that another process has open.
 
+mod crowd;
 mod flusher;
 mod journal;
 mod segments;
@@ -458,10 +459,9 @@ impl Store for EmbeddedStore {
         };
         match waiter {
             None => Ok(committed),
-            Some(waiter) => match waiter.await {
-                Ok(Ok(())) => Ok(committed),
-                Ok(Err(why)) => Err(CommitError::Unknown(why)),
-                Err(_) => Err(CommitError::Unknown("the store ended before the sync".to_owned())),
+            Some(place) => match place.await {
+                Ok(()) => Ok(committed),
+                Err(why) => Err(CommitError::Unknown(why.to_string())),
             },
         }
     }
@@ -476,11 +476,7 @@ impl Store for EmbeddedStore {
         };
         match waiter {
             None => Ok(()),
-            Some(waiter) => match waiter.await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(why)) => Err(ReadError::Unavailable(why)),
-                Err(_) => Err(ReadError::Unavailable("the store ended before the sync".to_owned())),
-            },
+            Some(place) => place.await.map_err(|why| ReadError::Unavailable(why.to_string())),
         }
     }
 

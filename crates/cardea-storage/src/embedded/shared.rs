@@ -89,9 +89,11 @@ impl Shared {
 
     /// The end of this store until it is opened again; everybody who waits is told that the outcome is unknown.
     pub(crate) fn fail(&self, why: String) {
-        let waiters = self.lock().fail(why.clone());
-        for waiter in waiters {
-            let _ = waiter.send(Err(why.clone()));
+        let crowds = self.lock().fail(why.clone());
+        for crowd in crowds {
+            crowd.end(Err(why.as_str().into()));
+            // Nobody of this thread will look again.
+            crowd.call();
         }
         self.ended.send_replace(true);
         self.wake_all();

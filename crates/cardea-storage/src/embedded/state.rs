@@ -9,19 +9,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
-use tokio::sync::oneshot;
 
 use crate::batch::{Batch, Condition, Write};
 use crate::changes::ChangeRing;
+use crate::embedded::crowd::{Crowd, Place};
 use crate::embedded::journal::{self, Group, JournalFile};
 use crate::embedded::tree::{Meta, TreeSnapshot};
 use crate::store::{Change, Clock, CommitError, Committed, Key, ReadError, Revision, Versioned};
 
 /// A change that the tree does not have yet; `None` is a delete.
 pub(crate) type Overlay = BTreeMap<Key, (Revision, Option<Bytes>)>;
-
-/// `Err` carries the reason why nobody can say whether it is durable.
-pub(crate) type Waiter = oneshot::Sender<Result<(), String>>;
 
 /// What one flush brings to the tree and the log's segments.
 pub(crate) struct Frozen {
@@ -48,10 +45,10 @@ pub(crate) struct State {
     pub(crate) tail: VecDeque<Bytes>,
     /// The commits that no sync has taken yet, and who waits for them.
     pub(crate) pending: Group,
-    pub(crate) pending_waiters: Vec<Waiter>,
+    pub(crate) pending_crowd: Arc<Crowd>,
     /// The last revision that the running sync will cover, and who waits for it.
     pub(crate) inflight_upto: Revision,
-    pub(crate) inflight_waiters: Vec<Waiter>,
+    pub(crate) inflight_crowd: Arc<Crowd>,
     pub(crate) durable: Revision,
     pub(crate) durable_log: u64,
     pub(crate) flushed: Revision,
@@ -94,7 +91,7 @@ pub(crate) struct TreeRevisions {
 
 /// How far a commit came.
 pub(crate) enum Step {
-    Applied(Committed, Option<oneshot::Receiver<Result<(), String>>>),
+    Applied(Committed, Option<Place>),
     /// Neither overlay nor cache know these conditions' keys: read them from this snapshot and come again.
     AskTree(Arc<TreeSnapshot>, Vec<usize>),
     /// The flusher lags: wait for it.
@@ -116,9 +113,9 @@ impl State {
             tail_first: meta.log_size,
             tail: VecDeque::new(),
             pending: Group::new(),
-            pending_waiters: Vec::new(),
+            pending_crowd: Arc::default(),
             inflight_upto: meta.revision,
-            inflight_waiters: Vec::new(),
+            inflight_crowd: Arc::default(),
             durable: meta.revision,
             durable_log: meta.log_size,
             flushed: meta.revision,
@@ -239,9 +236,7 @@ impl State {
         if self.disk_full.is_some() {
             self.essential_left = self.essential_left.saturating_sub(entry.len() as u64);
         }
-        let (sender, receiver) = oneshot::channel();
-        self.pending_waiters.push(sender);
-        Ok(Step::Applied(Committed { revision, first_position }, Some(receiver)))
+        Ok(Step::Applied(Committed { revision, first_position }, Some(self.pending_crowd.join())))
     }
 
     /// Makes a commit visible: from a batch, or from the journal after a restart.
@@ -266,28 +261,24 @@ impl State {
     }
 
     /// `None` when `at` is durable already.
-    pub(crate) fn wait_for(&mut self, at: Revision) -> Option<oneshot::Receiver<Result<(), String>>> {
+    pub(crate) fn wait_for(&mut self, at: Revision) -> Option<Place> {
         if at <= self.durable {
             return None;
         }
-        let (sender, receiver) = oneshot::channel();
         if let Some(why) = &self.failed {
             // Nobody is left to answer later.
-            let _ = sender.send(Err(why.clone()));
-        } else if at <= self.inflight_upto {
-            self.inflight_waiters.push(sender);
-        } else {
-            self.pending_waiters.push(sender);
+            let crowd = Arc::new(Crowd::default());
+            crowd.end(Err(why.as_str().into()));
+            return Some(crowd.join());
         }
-        Some(receiver)
+        let crowd = if at <= self.inflight_upto { &self.inflight_crowd } else { &self.pending_crowd };
+        Some(crowd.join())
     }
 
     /// Nothing is accepted from now on. Returns who must be told.
-    pub(crate) fn fail(&mut self, why: String) -> Vec<Waiter> {
+    pub(crate) fn fail(&mut self, why: String) -> [Arc<Crowd>; 2] {
         self.failed.get_or_insert(why);
-        let mut waiters = std::mem::take(&mut self.inflight_waiters);
-        waiters.append(&mut self.pending_waiters);
-        waiters
+        [std::mem::take(&mut self.inflight_crowd), std::mem::take(&mut self.pending_crowd)]
     }
 
     /// Sets aside what the next flush brings to the tree.
