@@ -7,10 +7,13 @@ use crate::metrics::Metrics;
 use crate::mounts::MountTable;
 use crate::policies::Acls;
 use crate::quotas::Strangers;
+use crate::readers::Readers;
 use crate::registry::Registry;
 use crate::settings::Settings;
+use async_trait::async_trait;
 use cardea_barrier::{Barrier, RootKey};
 use cardea_crypto::random::{Ids, Randomness};
+use cardea_model::consumer::SecretReaders;
 use cardea_model::mount::Mount;
 use cardea_model::{Cause, Error};
 use cardea_sdk::context::{Faults, System};
@@ -58,6 +61,8 @@ pub struct Active {
     pub breakers: crate::revoker::Breakers,
     /// Held by whoever walks rotations: a source is never asked two things about one credential at once.
     pub rotating: tokio::sync::Mutex<()>,
+    /// Who read which secret, as far as the log was looked at.
+    pub readers: Readers,
     /// Rekeying in progress.
     pub rekey: tokio::sync::Mutex<Option<crate::rekey::Rekey>>,
     /// A root generation in progress.
@@ -94,6 +99,7 @@ impl Active {
     }
 }
 
+#[async_trait]
 impl System for Active {
     fn ttl_s(&self, mount: &Mount) -> (u64, u64) {
         let max = mount.config.max_lease_ttl_s.unwrap_or(self.settings.max_ttl_s);
@@ -107,5 +113,9 @@ impl System for Active {
     fn password_policy(&self, name: &str) -> Result<String, Error> {
         let policies = self.password_policies.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         policies.get(name).cloned().ok_or_else(|| Error::invalid("the password policy does not exist"))
+    }
+
+    async fn readers(&self, secret_id: &str) -> Result<SecretReaders, Error> {
+        self.readers.of(&**self.sealed.store(), secret_id).await
     }
 }

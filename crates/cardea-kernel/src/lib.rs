@@ -32,6 +32,7 @@ pub mod root_attempt; // a root token from shares
 pub mod relearn; // what memory keeps, read anew
 pub mod log; // the follower of the log
 pub mod request_headers; // which of them the log keeps
+pub mod readers; // who read which secret, by the log
 pub mod event; // records of what the server does by itself
 pub mod hashes; // keyed hashes
 pub mod quotas; // strangers buy nothing

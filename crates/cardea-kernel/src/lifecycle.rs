@@ -367,6 +367,7 @@ impl Node {
             seal_requested: Notify::new(),
             breakers: revoker::Breakers::default(),
             rotating: tokio::sync::Mutex::new(()),
+            readers: crate::readers::Readers::default(),
             rekey: tokio::sync::Mutex::new(None),
             root_attempt: tokio::sync::Mutex::new(None),
         }))

@@ -6,6 +6,7 @@ use crate::active::Active;
 use crate::event::{self, Event};
 use crate::{runner, surroundings};
 use cardea_model::mount::Mount;
+use cardea_model::retirement::RetireBar;
 use cardea_model::rotation::{RotationSettings, RotationStep};
 use cardea_model::{Error, Origin, Payload};
 use cardea_sdk::ExternalError;
@@ -180,6 +181,8 @@ async fn look(
     sessions: bool,
 ) -> Result<Found, RotationError> {
     let kept = rotator.keeps_old(&turn.settings);
+    // A bar of sessions needs them; to others they are worth knowing.
+    let needed = turn.settings.retire.as_ref().is_some_and(|rule| rule.bar == RetireBar::Sessions);
     let mut found = Found { kept, sessions: None };
     if kept && sessions {
         let mut txn = active.sealed.txn();
@@ -187,7 +190,10 @@ async fn look(
         let mut cx = surroundings::outside(active, &mut txn, place, now);
         let change = turn.change(secret);
         let asked = rotator.sessions(&mut cx, &change, old(turn)?);
-        found.sessions = tokio::time::timeout(CALL_MAX, asked).await.map_err(|_| late())??;
+        found.sessions = match tokio::time::timeout(CALL_MAX, asked).await.unwrap_or_else(|_| Err(late())) {
+            Err(_) if !needed => None,
+            answer => answer?,
+        };
     }
     Ok(found)
 }

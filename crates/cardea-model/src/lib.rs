@@ -15,6 +15,7 @@ pub mod loose; // spellings that clients use for durations, lists, flags and num
 pub mod operation; // everything the system can be asked, independent of a wire
 pub mod secret; // the stored secret and its versions
 pub mod cron; // times at which something may begin
+pub mod consumer; // who uses a secret
 pub mod retirement; // when an old credential is turned off
 pub mod rotation; // how a secret's credential is changed at its source
 pub mod key; // keys, and what they can be asked

@@ -1,12 +1,13 @@
 //! The rotation of a secret (DESIGN section 8): what its owner decided, and how far a change has come. Values only; it must
 //! never hold a credential: those are versions of the secret.
 
+use crate::consumer::Ack;
 use crate::cron::Cron;
 use crate::error::Error;
 use crate::retirement::{RetireRule, Retired, Retiring};
 use crate::time::{Timestamp, TtlSeconds};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is added to a user's name for the second of two alternating users.
 pub const CLONE_SUFFIX: &str = "_clone";
@@ -254,4 +255,7 @@ pub struct Rotation {
     /// The last one of them.
     #[serde(default)]
     pub last_retired: Option<Retired>,
+    /// The last acknowledgement of each consumer.
+    #[serde(default)]
+    pub acks: BTreeMap<String, Ack>,
 }

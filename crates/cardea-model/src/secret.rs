@@ -471,6 +471,18 @@ impl SecretReport {
             Self::Facts(_) | Self::Page(_) | Self::Password(_) => Vec::new(),
         }
     }
+
+    /// The ids of those secrets, and the versions whose values it carries.
+    #[must_use]
+    pub fn versions_of(&self) -> Vec<(&str, u64)> {
+        match self {
+            Self::Batch(batch) => {
+                let read = batch.values.iter().filter(|value| value.payload.is_some());
+                read.map(|value| (value.secret_id.as_str(), value.version.number)).collect()
+            }
+            Self::Facts(_) | Self::Page(_) | Self::Password(_) => Vec::new(),
+        }
+    }
 }
 
 /// A typed answer about one version of a secret.

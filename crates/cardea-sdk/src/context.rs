@@ -1,7 +1,9 @@
 //! What an operation may use. No code reads the clock or randomness but through here.
 
 use crate::attached::{Attached, Verdict};
+use async_trait::async_trait;
 use cardea_crypto::random::Randomness;
+use cardea_model::consumer::SecretReaders;
 use cardea_model::mount::Mount;
 use cardea_model::{Action, Caller, Error, Origin, SecretText, Timestamp, TtlSeconds};
 use cardea_policy::iam::Document;
@@ -59,6 +61,7 @@ pub trait Rights: Send + Sync {
 }
 
 /// The few things that engines need from the system as a whole. All are facts or pure; none changes anything.
+#[async_trait]
 pub trait System: Send + Sync {
     /// The mount's TTLs in seconds: default and maximum, the system's where it has none of its own.
     fn ttl_s(&self, mount: &Mount) -> (u64, u64);
@@ -66,6 +69,10 @@ pub trait System: Send + Sync {
     fn lookup_hash(&self, purpose: &str, value: &[u8]) -> String;
     /// Text of a named password policy.
     fn password_policy(&self, name: &str) -> Result<String, Error>;
+    /// Who read a secret, by the log as far as it was looked at: a bounded part of it is at each call.
+    async fn readers(&self, _secret_id: &str) -> Result<SecretReaders, Error> {
+        Ok(SecretReaders::default())
+    }
 }
 
 /// The context of work outside any transaction: a source is being called.

@@ -33,8 +33,10 @@
 mod model;
 mod ops;
 mod password;
+mod posture;
 mod query;
 mod regions;
+mod retirement;
 mod rotation;
 mod rotation_forms;
 mod rotation_steps;
@@ -157,8 +159,9 @@ impl Engine for Kv {
                 ops::change_metadata(cx, path, change, false).await.map(|()| Done::empty())
             }
             Op::MetadataDelete { path } => ops::delete_secret(cx, path).await.map(|()| Done::empty()),
+            Op::Posture(act) => posture::handle(cx, act).await,
             Op::Rotation { path, act } => {
-                use crate::kv::rotation_forms::{RotationAct, form};
+                use crate::kv::rotation_forms::{RotationAct, form, proof_form};
                 let shown = match act {
                     RotationAct::Read => rotation::read(cx, path).await?,
                     RotationAct::Configure(change) => rotation::configure(cx, path, change).await?,
@@ -166,6 +169,13 @@ impl Engine for Kv {
                     RotationAct::Begin { emergency } => rotation::begin(cx, path, *emergency).await?,
                     RotationAct::Cancel => rotation::cancel(cx, path).await?,
                     RotationAct::RollBack => rotation::roll_back(cx, path).await?,
+                    RotationAct::Acknowledge { version } => {
+                        return retirement::acknowledge(cx, path, *version).await.map(|()| Done::empty());
+                    }
+                    RotationAct::Proof => {
+                        let proof = retirement::proof(cx, path).await?;
+                        return Done::object(&proof_form(&proof));
+                    }
                 };
                 Done::object(&form(&shown))
             }

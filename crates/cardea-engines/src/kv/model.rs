@@ -17,6 +17,7 @@ use cardea_model::{Error, Payload, Timestamp};
 use cardea_storage::json_record;
 use cardea_storage::record::{Record, Wiped};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Name of the one [`Config`] record of a mount.
 pub const CONFIG_NAME: &str = "kv";
@@ -83,6 +84,32 @@ impl RotationDue {
     pub fn name(due: Timestamp, path: &str) -> String {
         format!("{:020}/{path}", due.0)
     }
+}
+
+/// Name of the one [`PostureLimits`] record of a mount.
+pub const POSTURE_NAME: &str = "limits";
+
+/// What the owner of a mount wants of its secrets, by their kinds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PostureLimits {
+    pub kinds: BTreeMap<String, Limits>,
+}
+
+json_record!(PostureLimits, "posture", 1);
+
+/// What is wanted of secrets of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Seconds since the current version was written.
+    pub max_age_s: Option<u64>,
+    /// Seconds since somebody read it.
+    pub max_unread_s: Option<u64>,
+    /// Whether it needs a rotation with a schedule that is not held.
+    pub must_rotate: bool,
+    /// Whether its current version must delete itself some day.
+    pub must_expire: bool,
 }
 
 /// Settings of the mount, for secrets that have none of their own.

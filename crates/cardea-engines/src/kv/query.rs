@@ -145,7 +145,7 @@ impl Walk {
     }
 }
 
-fn may_see(cx: &Context<'_>, path: &str) -> bool {
+pub(super) fn may_see(cx: &Context<'_>, path: &str) -> bool {
     cx.rights.allows(Action::Read, &policy_name(cx.mount, "metadata", path))
 }
 

@@ -2,8 +2,8 @@
 //! It must never drop a pending version whose value the source may have, but by the way back.
 
 use crate::kv::model::{Pointer, RotationDue, RotationRecord};
-use crate::kv::ops;
 use crate::kv::rotation_steps::payload;
+use crate::kv::{ops, retirement};
 use cardea_model::cron::Cron;
 use cardea_model::operation::{RotateWish, RotationSchedule};
 use cardea_model::retirement::{RetireBar, RetireRule};
@@ -11,7 +11,7 @@ use cardea_model::rotation::{CLONE_SUFFIX, Rotation, RotationRun, RotationSettin
 use cardea_model::secret::{STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretFault};
 use cardea_model::{Action, CanonicalPath, Error, Timestamp};
 use cardea_sdk::Context;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Shortest schedule, in seconds: a change and its retries need room.
 const EVERY_S_MIN: u64 = 60;
@@ -23,6 +23,9 @@ const WINDOW_S_MIN: u64 = 60;
 const WINDOW_S_MAX: u64 = 86_400;
 /// Shortest time that an old credential lives, in seconds: requests that read it before the change must be over.
 const RETIRE_AFTER_S_MIN: u64 = 60;
+/// Consumers that nobody waits for, and bytes of one's name: they stand in the record, which every look reads.
+const IGNORED_MAX: usize = 32;
+const IGNORED_BYTES_MAX: usize = 256;
 /// Settling time of what is seen, in seconds, where its owner named none.
 const RETIRE_AFTER_S_DEFAULT: u64 = 300;
 /// How long an old key lives, in seconds, where its owner said nothing: a day. No later rotation takes its place.
@@ -54,6 +57,7 @@ pub struct RetireChange {
     /// Seconds; `Some(None)` waits for as long as it takes.
     pub latest_s: Option<Option<u64>>,
     pub end_sessions: Option<bool>,
+    pub ignored: Option<BTreeSet<String>>,
 }
 
 impl RetireChange {
@@ -66,7 +70,10 @@ impl RetireChange {
             (None, before) => before.as_ref().map(|rule| rule.bar),
         };
         let Some(bar) = bar else {
-            let stray = self.after_s.is_some() || self.latest_s.flatten().is_some() || self.end_sessions == Some(true);
+            let stray = self.after_s.is_some()
+                || self.latest_s.flatten().is_some()
+                || self.end_sessions == Some(true)
+                || self.ignored.as_ref().is_some_and(|ignored| !ignored.is_empty());
             return match stray {
                 true => Err(Error::invalid("field `retire_bar` is missing: nothing is retired without one")),
                 false => Ok(None),
@@ -78,11 +85,17 @@ impl RetireChange {
             after_s: match (self.after_s.or(had.map(|rule| rule.after_s)), bar) {
                 (Some(seconds), _) => seconds,
                 (None, RetireBar::Time) => return Err(Error::invalid("field `retire_after` is missing")),
-                (None, RetireBar::Sessions) => RETIRE_AFTER_S_DEFAULT,
+                (None, RetireBar::Sessions | RetireBar::Acknowledged | RetireBar::Read) => RETIRE_AFTER_S_DEFAULT,
             },
             latest_s: self.latest_s.unwrap_or(had.and_then(|rule| rule.latest_s)),
             end_sessions: self.end_sessions.unwrap_or(had.is_some_and(|rule| rule.end_sessions)),
+            ignored: self.ignored.clone().unwrap_or_else(|| had.map(|rule| rule.ignored.clone()).unwrap_or_default()),
         };
+        if rule.ignored.len() > IGNORED_MAX || rule.ignored.iter().any(|name| name.len() > IGNORED_BYTES_MAX) {
+            let words =
+                format!("field `retire_ignore` has over {IGNORED_MAX} names, or one of over {IGNORED_BYTES_MAX} bytes");
+            return Err(Error::invalid(words));
+        }
         let range = RETIRE_AFTER_S_MIN..=RETIRE_AFTER_S_MAX;
         if !range.contains(&rule.after_s) {
             let words = format!("field `retire_after` is not from {RETIRE_AFTER_S_MIN} s to {RETIRE_AFTER_S_MAX} s");
@@ -102,6 +115,8 @@ pub struct Shown {
     pub rotation: Rotation,
     /// The version that carries the pending label without being the current one.
     pub pending: Option<u64>,
+    /// In an emergency: who was last seen with the credential that ends.
+    pub will_break: Option<Vec<String>>,
 }
 
 impl Shown {
@@ -139,7 +154,7 @@ fn pending(secret: &Secret) -> Option<u64> {
 }
 
 fn shown(rotation: Rotation, secret: &Secret) -> Shown {
-    Shown { rotation, pending: pending(secret) }
+    Shown { rotation, pending: pending(secret), will_break: None }
 }
 
 /// The secret and its own rotation, if it has one.
@@ -151,7 +166,7 @@ async fn find(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(Secret, Opt
     Ok((secret, own))
 }
 
-async fn found(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(Secret, Rotation), Error> {
+pub(super) async fn found(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(Secret, Rotation), Error> {
     let (secret, rotation) = find(cx, path).await?;
     Ok((secret, rotation.ok_or_else(Error::not_found)?))
 }
@@ -232,6 +247,7 @@ pub async fn configure(cx: &mut Context<'_>, path: &CanonicalPath, change: &Chan
                 due: None,
                 retired: BTreeSet::new(),
                 last_retired: None,
+                acks: BTreeMap::new(),
             }
         }
     };
@@ -446,6 +462,10 @@ pub async fn hold(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(Secret,
 /// One is on its way or taken back, or a pending version was left over.
 pub async fn begin(cx: &mut Context<'_>, path: &CanonicalPath, emergency: bool) -> Result<Shown, Error> {
     let (secret, mut rotation) = found(cx, path).await?;
+    let will_break = match emergency {
+        true => Some(retirement::who_will_break(cx, &secret, &rotation).await?),
+        false => None,
+    };
     match &mut rotation.run {
         Some(run) if emergency && run.step != RotationStep::Undo => run.emergency = true,
         _ => {
@@ -457,7 +477,7 @@ pub async fn begin(cx: &mut Context<'_>, path: &CanonicalPath, emergency: bool) 
     }
     let now = cx.now;
     let rotation = keep(cx, path.as_str(), rotation, Some(now))?;
-    Ok(shown(rotation, &secret))
+    Ok(Shown { will_break, ..shown(rotation, &secret) })
 }
 
 pub(super) fn check_free(secret: &Secret, rotation: &Rotation) -> Result<(), Error> {

@@ -1,14 +1,15 @@
 //! Requests about rotations, and the form of their answer. It must never hold a payload: an answer here goes to whoever may
 //! look at the rotation, and not at the secret.
 
+use crate::kv::retirement::{Proof, State};
 use crate::kv::rotation::{Change, RetireChange, Shown};
 use crate::kv::routes::Op;
-use cardea_model::loose::{self, Flag};
+use cardea_model::loose::{self, Flag, Int};
 use cardea_model::operation::RotationSchedule;
 use cardea_model::params::Params;
 use cardea_model::retirement::RetireBar;
 use cardea_model::rotation::RotationStrategy;
-use cardea_model::{CanonicalPath, Error};
+use cardea_model::{CanonicalPath, Error, Timestamp};
 use cardea_sdk::Bound;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,7 @@ pub const ROTATION_FIELDS: &[&str] = &[
     "retire_after",
     "retire_latest",
     "retire_end_sessions",
+    "retire_ignore",
     "emergency",
     "state",
     "token",
@@ -42,6 +44,25 @@ pub const ROTATION_FIELDS: &[&str] = &[
     "last_retired",
     "last_retired_version",
     "last_retired_reason",
+    "will_break",
+];
+
+/// The same of a proof.
+pub const PROOF_FIELDS: &[&str] = &[
+    "state",
+    "bar",
+    "met",
+    "missing",
+    "old_version",
+    "new_version",
+    "since",
+    "sessions",
+    "readers_known_since",
+    "log_complete",
+    "last_retired",
+    "last_retired_version",
+    "last_retired_reason",
+    "last_retired_lagging",
 ];
 
 /// What is asked.
@@ -53,6 +74,8 @@ pub enum RotationAct {
     Begin { emergency: bool },
     Cancel,
     RollBack,
+    Acknowledge { version: u64 },
+    Proof,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +113,19 @@ pub struct ConfigureInput {
     retire_latest: Option<loose::Duration>,
     #[serde(default)]
     retire_end_sessions: Option<Flag>,
+    #[serde(default)]
+    retire_ignore: Option<loose::List>,
+}
+
+#[derive(Deserialize)]
+pub struct AckInput {
+    path: String,
+    version: Int,
+}
+
+pub fn acknowledge(input: AckInput) -> Result<Op, Error> {
+    let version = u64::try_from(input.version.0).map_err(|_| Error::invalid("field `version` is negative"))?;
+    Ok(Op::Rotation { path: CanonicalPath::parse(&input.path)?, act: RotationAct::Acknowledge { version } })
 }
 
 #[derive(Deserialize)]
@@ -132,6 +168,7 @@ pub fn configure(input: ConfigureInput) -> Result<Op, Error> {
             after_s: input.retire_after.map(|span| span.0.0),
             latest_s: input.retire_latest.map(|span| span.none_if_zero().map(|seconds| seconds.0)),
             end_sessions: input.retire_end_sessions.map(|Flag(flag)| flag),
+            ignored: input.retire_ignore.map(|list| list.0.into_iter().filter(|name| !name.is_empty()).collect()),
         },
     };
     Ok(Op::Rotation { path: CanonicalPath::parse(&input.path)?, act: RotationAct::Configure(change) })
@@ -166,6 +203,7 @@ pub struct RotationForm<'a> {
     /// Seconds; 0 waits for as long as it takes.
     retire_latest: u64,
     retire_end_sessions: bool,
+    retire_ignore: Vec<&'a str>,
     /// Whether the old credential is turned off as soon as the new one is current.
     emergency: bool,
     /// Since when an old credential waits for its end.
@@ -177,6 +215,9 @@ pub struct RotationForm<'a> {
     last_retired: Option<String>,
     last_retired_version: Option<u64>,
     last_retired_reason: Option<&'static str>,
+    /// In an emergency: who was last seen with the credential that ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    will_break: Option<&'a [String]>,
 }
 
 #[must_use]
@@ -211,6 +252,7 @@ pub fn form(shown: &Shown) -> RotationForm<'_> {
         retire_after: rule.map_or(0, |rule| rule.after_s),
         retire_latest: rule.and_then(|rule| rule.latest_s).unwrap_or_default(),
         retire_end_sessions: rule.is_some_and(|rule| rule.end_sessions),
+        retire_ignore: rule.map_or_else(Vec::new, |rule| rule.ignored.iter().map(String::as_str).collect()),
         emergency: run.is_some_and(|run| run.emergency),
         retire_waits_since: retiring.map(|retiring| retiring.since.rfc3339()),
         retire_sessions: retiring.and_then(|retiring| retiring.sessions),
@@ -218,5 +260,86 @@ pub fn form(shown: &Shown) -> RotationForm<'_> {
         last_retired: retired.map(|retired| retired.at.rfc3339()),
         last_retired_version: retired.map(|retired| retired.version),
         last_retired_reason: retired.map(|retired| retired.reason.as_str()),
+        will_break: shown.will_break.as_deref(),
+    }
+}
+
+#[derive(Serialize)]
+pub struct ProofForm<'a> {
+    /// `idle`, `waiting` or `turning-off`.
+    state: &'static str,
+    bar: &'static str,
+    /// Whether the old credential may end, or has ended.
+    met: bool,
+    missing: &'a [String],
+    old_version: Option<u64>,
+    new_version: u64,
+    /// When the new version became the current one.
+    since: Option<String>,
+    /// Open sessions of the old credential at the last look, if the source was asked and said.
+    sessions: Option<u64>,
+    consumers: Vec<ConsumerForm<'a>>,
+    /// Reads of before are not known.
+    readers_known_since: Option<String>,
+    /// Whether the log was read to its end; if not, ask again.
+    log_complete: bool,
+    last_retired: Option<String>,
+    last_retired_version: Option<u64>,
+    last_retired_reason: Option<&'static str>,
+    last_retired_lagging: &'a [String],
+}
+
+#[derive(Serialize)]
+struct ConsumerForm<'a> {
+    consumer: &'a str,
+    name: &'a str,
+    old_read: Option<String>,
+    new_read: Option<String>,
+    acknowledged: Option<String>,
+    lags: bool,
+    ignored: bool,
+}
+
+#[must_use]
+pub fn proof_form(proof: &Proof) -> ProofForm<'_> {
+    let time = |at: Option<Timestamp>| at.map(|at| at.rfc3339());
+    let retired = proof.last_retired.as_ref();
+    let ended = retired.is_some_and(|retired| Some(retired.version) == proof.old);
+    ProofForm {
+        state: match proof.state {
+            State::Idle => "idle",
+            State::Waiting => "waiting",
+            State::TurningOff => "turning-off",
+        },
+        bar: proof.bar.map_or(NO_BAR, RetireBar::as_str),
+        met: match proof.state {
+            State::Idle => ended,
+            State::Waiting => proof.missing.is_empty() && proof.bar.is_some(),
+            State::TurningOff => true,
+        },
+        missing: &proof.missing,
+        old_version: proof.old,
+        new_version: proof.new,
+        since: time(proof.since),
+        sessions: proof.sessions,
+        consumers: proof
+            .standings
+            .iter()
+            .map(|one| ConsumerForm {
+                consumer: &one.consumer,
+                name: &one.name,
+                old_read: time(one.old_read),
+                new_read: time(one.new_read),
+                acknowledged: time(one.acknowledged),
+                lags: one.lags,
+                ignored: one.ignored,
+            })
+            .collect(),
+        readers_known_since: time(proof.known_since),
+        log_complete: proof.log_complete,
+        last_retired: time(retired.map(|retired| retired.at)),
+        last_retired_version: retired.map(|retired| retired.version),
+        last_retired_reason: retired.map(|retired| retired.reason.as_str()),
+        last_retired_lagging: retired.map_or(&[], |retired| &retired.lagging),
     }
 }

@@ -5,14 +5,15 @@
 use crate::kv::model::{Pointer, RotationDue, RotationRecord, StoredPayload};
 use crate::kv::ops::{self, Draft};
 use crate::kv::rotation::{check_free, forget, keep, new_run, scheduled, store_secret};
-use crate::kv::{Kv, tree};
-use cardea_model::retirement::{RetireBar, RetireReason, RetireRule, Retired, Retiring};
+use crate::kv::{Kv, retirement, tree};
+use cardea_model::retirement::{LAGGING_KEPT_MAX, RetireBar, RetireReason, RetireRule, Retired, Retiring};
 use cardea_model::rotation::{Rotation, RotationFailure, RotationFailureClass, RotationStep};
 use cardea_model::secret::{ContentForm, STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretValue, Version, VersionState};
 use cardea_model::{Error, Payload, Timestamp, TtlSeconds};
 use cardea_sdk::rotation::{Ending, Found, Leftover, Rotates, RotationError, Turn, Values};
 use cardea_sdk::{Context, async_trait};
 use cardea_storage::view::View;
+use std::collections::BTreeSet;
 
 /// First pause before a failed step is tried again, in milliseconds; doubles each time.
 const RETRY_FIRST_MS: u64 = 1_000;
@@ -109,14 +110,20 @@ async fn next_ending(
         run.retiring.as_ref().and_then(|retiring| retiring.forced(settings.retire.as_ref(), run.emergency, cx.now));
     let ending = match (run.is_turning_off(), &settings.retire) {
         (true, _) => Ending::TurnOff,
-        (false, rule) => Ending::Look {
-            sessions: forced.is_none() && rule.as_ref().is_some_and(|rule| rule.bar == RetireBar::Sessions),
-        },
+        (false, rule) => {
+            Ending::Look { sessions: forced.is_none() && rule.as_ref().is_some_and(|rule| rule.bar != RetireBar::Time) }
+        }
     };
     if run.emergency {
         // Whoever has stolen it has sessions, too.
         let rule = settings.retire.take();
-        let plain = RetireRule { bar: RetireBar::Time, after_s: 0, latest_s: None, end_sessions: true };
+        let plain = RetireRule {
+            bar: RetireBar::Time,
+            after_s: 0,
+            latest_s: None,
+            end_sessions: true,
+            ignored: BTreeSet::new(),
+        };
         settings.retire = Some(RetireRule { end_sessions: true, ..rule.unwrap_or(plain) });
     }
     Ok(Some(Turn {
@@ -323,10 +330,10 @@ impl Rotates for Kv {
             // Only what was decided is done.
             RotationStep::Retire => {
                 let (from, retiring) = (run.from, run.retiring.take());
-                let Some(reason) = retiring.and_then(|retiring| retiring.decided) else { return Ok(()) };
+                let Some(Retiring { decided: Some(reason), lagging, .. }) = retiring else { return Ok(()) };
                 rotation.run = None;
                 rotation.retired.insert(from);
-                rotation.last_retired = Some(Retired { version: from, at: now, reason });
+                rotation.last_retired = Some(Retired { version: from, at: now, reason, lagging });
                 rotation.last_failure = None;
                 scheduled(&rotation)
             }
@@ -344,8 +351,9 @@ impl Rotates for Kv {
     }
 
     async fn looked(&self, cx: &mut Context<'_>, turn: &Turn, found: &Found) -> Result<Option<RetireReason>, Error> {
-        let Some((_, mut rotation)) = at_turn(cx, turn).await? else { return Ok(None) };
+        let Some((secret, mut rotation)) = at_turn(cx, turn).await? else { return Ok(None) };
         let now = cx.now;
+        let seen = retirement::seen(cx, &secret, &rotation, found.sessions).await?;
         let rule = rotation.settings.retire.clone();
         let Some(run) = &mut rotation.run else { return Ok(None) };
         let Some(retiring) = run.retiring.as_mut().filter(|retiring| retiring.decided.is_none()) else {
@@ -354,7 +362,7 @@ impl Rotates for Kv {
         run.attempts = 0;
         let reason = match (retiring.forced(rule.as_ref(), run.emergency, now), &rule) {
             (Some(reason), _) => Some(reason),
-            (None, Some(rule)) => retiring.judge(rule, found.sessions, now),
+            (None, Some(rule)) => retiring.judge(rule, &seen, now),
             (None, None) => None,
         };
         // The source had one credential all along; or nobody waits for the end of the old one any more.
@@ -364,8 +372,18 @@ impl Rotates for Kv {
             return keep(cx, &turn.name, rotation, due).map(|_| None);
         }
         retiring.decided = reason;
+        if reason.is_some() {
+            let lagging = seen.standings.into_iter().filter(|one| one.lags).map(|one| one.name);
+            retiring.lagging = lagging.take(LAGGING_KEPT_MAX).collect();
+        }
+        let reads_log = rule.is_some_and(|rule| matches!(rule.bar, RetireBar::Read | RetireBar::Acknowledged));
         rotation.last_failure = None;
-        let due = if reason.is_some() { now } else { now.plus_ms(RETIRE_LOOK_MS) };
+        let due = match reason {
+            Some(_) => now,
+            // The log has more: the next part of it soon.
+            None if reads_log && !seen.log_complete => now.plus_ms(RETRY_FIRST_MS),
+            None => now.plus_ms(RETIRE_LOOK_MS),
+        };
         keep(cx, &turn.name, rotation, Some(due)).map(|_| reason)
     }
 

@@ -3,7 +3,8 @@
 
 use crate::kv::model::{Config, DeleteAfter, Pointer};
 use crate::kv::ops::{VERSIONS_KEPT_MAX, versions_kept};
-use crate::kv::rotation_forms::{self, ROTATION_FIELDS, RotationAct};
+use crate::kv::posture::{self, PostureAct};
+use crate::kv::rotation_forms::{self, PROOF_FIELDS, ROTATION_FIELDS, RotationAct};
 use cardea_model::loose::{self, Flag, Int, Pairs, Text};
 use cardea_model::operation::VersionRef;
 use cardea_model::secret::{ContentForm, SecretAnswer, Version, VersionState};
@@ -67,6 +68,8 @@ pub enum Op {
     MetadataDelete {
         path: CanonicalPath,
     },
+    /// Which secrets are older, or less used, than their owner wants.
+    Posture(PostureAct),
     /// What is asked about the rotation of a secret.
     Rotation {
         path: CanonicalPath,
@@ -79,7 +82,7 @@ impl Op {
     #[must_use]
     pub fn path(&self) -> Option<&CanonicalPath> {
         match self {
-            Self::ConfigRead | Self::ConfigWrite(_) | Self::List { .. } => None,
+            Self::ConfigRead | Self::ConfigWrite(_) | Self::List { .. } | Self::Posture(_) => None,
             Self::Secret(op) => op.path(),
             Self::Patch { path, .. }
             | Self::DeleteCurrent { path }
@@ -209,7 +212,7 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::write("rotation-write", "rotation/{path..}", |p| Bound::try_read(p, rotation_forms::configure))
         .clear(ROTATION_FIELDS)
         .clear_answer(ROTATION_FIELDS)
-        .help("Lets a secret rotate. The rotator is the path of a database mount, a slash and the name of a connection; the caller also needs update on <mount>/rotate/<connection>/<username>. Members that are left out stay as they are; every = 0 rotates on demand alone; schedule = cron(…) names times instead, in UTC, and window how long after such a time a rotation may begin. With retire_bar = sessions or time the old credential is turned off at the source once that is seen for retire_after, at the latest after retire_latest; retire_end_sessions ends what it has open.")
+        .help("Lets a secret rotate. The rotator is the path of a database mount, a slash and the name of a connection; the caller also needs update on <mount>/rotate/<connection>/<username>. Members that are left out stay as they are; every = 0 rotates on demand alone; schedule = cron(…) names times instead, in UTC, and window how long after such a time a rotation may begin. With retire_bar = sessions, acknowledged, read or time the old credential is turned off at the source once that is seen, after retire_after at the earliest and retire_latest at the latest; retire_end_sessions ends what it has open, and retire_ignore names consumers that nobody waits for.")
         .example(r#"{"rotator": "database/orders", "username": "app", "strategy": "alternating-users", "every": "720h"}"#),
     Route::delete("rotation-delete", "rotation/{path..}", |p| rotation_forms::bind(p, RotationAct::Remove))
         .help("Ends the rotation of a secret; its versions stay. A change that is on its way must be cancelled or finished first."),
@@ -224,8 +227,27 @@ pub static ROUTES: &[Route<Op>] = &[
         .example("{}"),
     Route::write("rotation-rollback", "rotation-rollback/{path..}", |p| rotation_forms::bind(p, RotationAct::RollBack))
         .clear_answer(ROTATION_FIELDS)
-        .help("Goes back to the previous version: the source gets that value, a login tests it, and then it becomes the current one.")
+        .help("Goes back to the previous version: the source gets that value, a login tests it, and then it becomes the current one. Refused once the credential of that version was retired.")
         .example("{}"),
+    Route::write("rotation-ack", "rotation-ack/{path..}", |p| Bound::try_read(p, rotation_forms::acknowledge))
+        .clear(&["version"])
+        .help("The caller says, after a look at its own health, that a version works for it. A bar of acknowledged waits for every consumer to do so.")
+        .example(r#"{"version": 4}"#),
+    Route::read("rotation-proof", "rotation-proof/{path..}", |p| rotation_forms::bind(p, RotationAct::Proof))
+        .clear_answer(PROOF_FIELDS)
+        .help("Shows who was seen with the old credential and who with the new one, who acknowledged, what is missing, and whether the owner's bar is met. It looks at a bounded part of the log: if log_complete is false, ask again."),
+    Route::read("posture", "posture", |p| Bound::try_read(p, posture::page))
+        .clear(&["after", "limit", "findings"])
+        .help("Reads the age, owner, last read and rotation of secrets whose metadata the caller may read, against the limits of their kinds. With findings only those that are beyond one. It looks at a bounded part of the log: if log_complete is false, ask again."),
+    Route::read("posture-limits-read", "posture-limits", |p| Bound::plain(p, Op::Posture(PostureAct::Limits)))
+        .clear_answer(&["kinds"])
+        .help("Reads the limits of all kinds of secrets."),
+    Route::write("posture-limits-write", "posture-limits/{kind}", |p| Bound::try_read(p, posture::set_limits))
+        .clear(posture::LIMIT_FIELDS)
+        .help("Sets the limits of a kind of secrets: those whose custom metadata says kind = <kind>, or, for default, those of no kind that has limits. Members that are left out stay; 0 takes a limit away.")
+        .example(r#"{"max_age": "2160h", "max_unread": "720h", "must_rotate": true}"#),
+    Route::delete("posture-limits-delete", "posture-limits/{kind}", |p| Bound::try_read(p, posture::remove_limits))
+        .help("Removes the limits of a kind."),
 ];
 
 /// Rows of operations that only dialects with typed operations ask for. No path leads to them; what each caller is shown is

@@ -53,6 +53,8 @@ pub(super) struct AnswerContent {
     pub envelope: Option<Envelope>,
     /// Whether `id` is to be filled with the token that was shown.
     pub presented_id: bool,
+    /// The secret and the version whose value the answer carries, for the log.
+    pub read_of: Option<(String, u64)>,
 }
 
 /// Runs the operation.
@@ -336,6 +338,11 @@ pub(super) fn shape_and_wrap(
     txn: &mut Txn,
     content: &mut AnswerContent,
 ) -> Result<(), Error> {
+    if let Body::Secret(answer) = &content.body
+        && answer.payload.is_some()
+    {
+        content.read_of = Some((answer.secret_id.clone(), answer.version.number));
+    }
     if pending.by_path {
         content.body = match std::mem::take(&mut content.body) {
             Body::Secret(answer) => {
@@ -377,7 +384,9 @@ fn wrap(
     if ttl.0 > active.settings.max_ttl_s {
         return Err(Error::invalid("the wrapping TTL is longer than the system's maximum"));
     }
-    let taken = std::mem::take(content);
+    let mut taken = std::mem::take(content);
+    // Who asked has read it, whoever opens what is around it.
+    content.read_of = taken.read_of.take();
     let accessor = taken.auth.as_ref().map(|auth| auth.accessor.clone());
     let wrapped = match taken.body {
         Body::Raw { status, content_type, bytes } => {

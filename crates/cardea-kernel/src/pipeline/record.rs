@@ -9,6 +9,7 @@ use super::resolve::What;
 use crate::active::Active;
 use crate::leases::LeaseRecord;
 use crate::metrics::Metrics;
+use crate::readers;
 use crate::tokens::Token;
 use bytes::Bytes;
 use cardea_audit::record as log;
@@ -238,6 +239,13 @@ impl Pending {
         if self.announced {
             open = open.after_intent(LogTime(self.now));
         }
+        if let Some((id, version)) = &content.read_of {
+            open = open.resource(log::Resource {
+                kind: readers::RESOURCE_KIND.into(),
+                id: id.as_str().into(),
+                version: Some((*version).into()),
+            });
+        }
         let done = open.response(self.response(content)).complete(log::Outcome::ok());
         encode(&done).map(Some)
     }
@@ -363,6 +371,10 @@ impl Pending {
         if let Body::Secrets(report) = &content.body {
             for path in report.values_of() {
                 response.params.push(log::Param { name: "secret".into(), value: log::FieldValue::Clear(path.into()) });
+            }
+            for (id, version) in report.versions_of() {
+                let value = log::FieldValue::Clear(format!("{id}/{version}").into());
+                response.params.push(log::Param { name: readers::READ_PARAM.into(), value });
             }
         }
         response

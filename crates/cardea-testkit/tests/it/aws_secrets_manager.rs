@@ -93,8 +93,11 @@ async fn a_batch_leaves_the_name_of_each_secret_it_read() {
         ask(&server, &key, "BatchGetSecretValue", json!({ "SecretIdList": ["a", "c", "none"] })).await.expect(200);
     assert_eq!(batch.at("/SecretValues").as_array().unwrap().len(), 2);
     let record = server.last_record().await;
-    let named: Vec<String> = record.response.unwrap().params.iter().map(|param| format!("{param:?}")).collect();
-    assert!(named.len() == 2 && named[0].contains("\"a\"") && named[1].contains("\"c\""), "{named:?}");
+    let params = record.response.unwrap().params;
+    let named: Vec<String> = params.iter().map(|param| format!("{param:?}")).collect();
+    // And the version of each, by which the end of an old credential is proved.
+    let versions = params.iter().filter(|param| param.name.as_str() == "secret_version").count();
+    assert!(named.len() == 4 && versions == 2 && named[0].contains("\"a\"") && named[1].contains("\"c\""), "{named:?}");
 }
 
 #[tokio::test]

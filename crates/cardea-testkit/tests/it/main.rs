@@ -11,6 +11,7 @@ mod aws_sts; // who signs, and with which key
 mod compile_fail; // what must not compile
 mod cves; // the field's published holes
 mod disk; // the embedded store below a whole server
+mod evidence; // who uses what, by the log
 mod jwt; // callers whom somebody else vouches for
 mod key_documents;
 mod keys; // what opens the server

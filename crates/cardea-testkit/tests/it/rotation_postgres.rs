@@ -288,3 +288,62 @@ async fn killed_at_any_point_the_current_version_opens_postgresql() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+#[tokio::test]
+async fn killed_at_any_point_the_old_user_is_shut_out_and_the_current_one_never() {
+    let world = World::new().await;
+    println!("{:<12} {:>6} {:>6} {:>8}", "break", "points", "shut", "left on");
+    let mut faults = Vec::new();
+    for how in Break::ALL {
+        let (mut shut, mut left_on, mut points) = (0, 0, 0);
+        for at in 1..100 {
+            let user = format!("end-{how:?}-{at}").to_lowercase();
+            let mut server = world.server.fork(&user);
+            server.unseal().await;
+            world.secret(&server, &user, "alternating-users").await;
+            let path = format!("secret/rotation/{user}");
+            let rule = json!({ "retire_bar": "sessions", "retire_after": "60s", "retire_end_sessions": true });
+            server.post(&path, server.root(), rule).await.ok();
+            let first = current(&server, &user).await;
+            let plan = FaultPlan::new(at, how);
+            server.arm(&plan);
+            *world.plan.lock().unwrap() = plan.clone();
+            let begun = rotate(&server, &user).await;
+            let mut restarted = false;
+            let mut ended = false;
+            for _ in 0..80 {
+                server.settle().await;
+                if plan.reached() && !restarted {
+                    // The process dies where the plan struck, and another one goes on.
+                    restarted = true;
+                    *world.plan.lock().unwrap() = FaultPlan::quiet();
+                    server.restart().await;
+                }
+                // What is asked here is a numbered point, too, and may be the one that is broken.
+                let seen = server.get(&path, server.root()).await;
+                ended = seen.is_success() && seen.at("/data/last_retired").is_string();
+                if ended || !begun {
+                    break;
+                }
+                server.advance(20);
+            }
+            let reached = plan.reached();
+            *world.plan.lock().unwrap() = FaultPlan::quiet();
+            server.restart().await;
+            if world.opens(&current(&server, &user).await, "SELECT 1").is_err() {
+                shut += 1;
+                faults.push(format!("{how:?} at {at}: shut: {:?}", plan.trace()));
+            }
+            if begun && (!ended || world.opens(&first, "SELECT 1").is_ok()) {
+                left_on += 1;
+                faults.push(format!("{how:?} at {at}: left on: {:?}", plan.trace()));
+            }
+            if !reached {
+                break;
+            }
+            points = at;
+        }
+        println!("{:<12} {points:>6} {shut:>6} {left_on:>8}", format!("{how:?}"));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

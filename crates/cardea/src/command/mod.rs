@@ -16,6 +16,7 @@ mod operator;
 mod path_help;
 mod policy;
 mod policy_explain;
+mod posture;
 mod print;
 mod read;
 mod rotation;
@@ -83,7 +84,7 @@ fn server_program(words: Vec<String>) -> ExitCode {
 }
 
 fn all() -> impl Iterator<Item = &'static Command> {
-    let files: [&[Command]; 22] = [
+    let files: [&[Command]; 23] = [
         access_key::COMMANDS,
         audit::COMMANDS,
         audit_proof::COMMANDS,
@@ -97,6 +98,7 @@ fn all() -> impl Iterator<Item = &'static Command> {
         path_help::COMMANDS,
         policy::COMMANDS,
         policy_explain::COMMANDS,
+        posture::COMMANDS,
         print::COMMANDS,
         read::COMMANDS,
         rotation::COMMANDS,

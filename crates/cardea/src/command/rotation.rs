@@ -25,11 +25,12 @@ const SETTINGS: &[Flag] = &[
     Flag::switch("paused", "Holds the schedule; -paused=false lets it go on."),
     Flag::text(
         "retire-bar",
-        "What must be seen before an old credential is turned off: sessions or time; none for not at all.",
+        "What must be seen before an old credential ends: sessions, acknowledged, read or time; none for not at all.",
     ),
     Flag::span("retire-after", "How long that must be seen, and the least that an old credential lives."),
     Flag::span("retire-latest", "When it is turned off whatever is seen; 0 for never."),
     Flag::switch("retire-end-sessions", "Ends its open sessions, too."),
+    Flag::text("retire-ignore", "Consumers that nobody waits for, parted by commas."),
 ];
 
 const EMERGENCY: &[Flag] =
@@ -65,6 +66,24 @@ pub const COMMANDS: &[Command] = &[
             true => ask(call, "rotate", Some(json!({ "emergency": true }))),
             false => ask(call, "rotate", Some(json!({}))),
         },
+    },
+    Command {
+        name: "rotation proof",
+        arguments: "KEY",
+        summary: "Shows who was seen with the old credential and who with the new one, and what is missing",
+        flags: &[MOUNT],
+        traits: Traits::FIELD,
+        count: (1, 1),
+        run: proof,
+    },
+    Command {
+        name: "rotation ack",
+        arguments: "KEY",
+        summary: "Says for the caller that a version works",
+        flags: &[MOUNT, &[Flag::number("version", "The version that works.")]],
+        traits: Traits::SERVER,
+        count: (1, 1),
+        run: acknowledge,
     },
     Command {
         name: "rotation cancel",
@@ -127,4 +146,67 @@ fn delete(call: &Call) -> Result<(), Failure> {
     let path = place(call, &session)?.path("rotation");
     session.ask(&format!("Error deleting {path}"), &Request::delete(&path))?;
     line(&format!("Success! Rotation ended (if there was one) at: {path}"))
+}
+
+/// Questions until the server has read its log to the end: each reads 50,000 records.
+const QUESTIONS_MAX: usize = 1_000;
+
+fn proof(call: &Call) -> Result<(), Failure> {
+    let session = Session::open(call)?;
+    let path = place(call, &session)?.path("rotation-proof");
+    let mut secret = None;
+    for _ in 0..QUESTIONS_MAX {
+        secret = session.ask(&format!("Error asking for the proof at {path}"), &Request::get(&path))?;
+        let complete = secret.as_ref().and_then(|secret| secret.data()?.get("log_complete")?.as_bool());
+        if complete != Some(false) {
+            break;
+        }
+    }
+    let secret = secret.ok_or_else(|| Failure::server(format!("No rotation found at {path}")))?;
+    if !call.is_table() || call.given.is_set("field") {
+        return output::secret(call, &secret);
+    }
+    let mut facts = secret.data_or_body().clone();
+    let consumers = facts.remove("consumers");
+    line(&output::titled("Old credential", &facts))?;
+    let consumers = consumers.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if consumers.is_empty() {
+        return line("\nNo consumers are known.");
+    }
+    let head = ["Name", "Old read", "New read", "Acknowledged", "State"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for one in consumers {
+        let text = |name: &str| one.get(name).and_then(Value::as_str).map(printable).unwrap_or_default();
+        let is = |name: &str| one.get(name).and_then(Value::as_bool).unwrap_or_default();
+        let state = if is("ignored") {
+            "ignored"
+        } else if is("lags") {
+            "lags"
+        } else {
+            "ok"
+        };
+        rows.push(vec![text("name"), text("old_read"), text("new_read"), text("acknowledged"), state.to_owned()]);
+    }
+    line(&format!("\n{}", output::table(&rows)))
+}
+
+/// Names come from strangers, and a terminal obeys control characters.
+pub(super) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn acknowledge(call: &Call) -> Result<(), Failure> {
+    let version = call.given.number("version").ok_or_else(|| Failure::usage("Acknowledging needs -version"))?;
+    let session = Session::open(call)?;
+    let path = place(call, &session)?.path("rotation-ack");
+    session.ask(&format!("Error acknowledging at {path}"), &Request::put(&path, &json!({ "version": version })))?;
+    line(&format!("Success! Acknowledged version {version} at: {path}"))
 }

@@ -13,6 +13,7 @@ const TRANSCRIPTS: &[(&str, &str)] = &[
     ("versions", include_str!("../transcripts/versions.txt")),
     ("metadata", include_str!("../transcripts/metadata.txt")),
     ("rotation", include_str!("../transcripts/rotation.txt")),
+    ("posture", include_str!("../transcripts/posture.txt")),
     (VERSION_1, include_str!("../transcripts/version1.txt")),
 ];
 
