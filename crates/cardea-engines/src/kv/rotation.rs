@@ -277,7 +277,8 @@ pub async fn configure(cx: &mut Context<'_>, path: &CanonicalPath, change: &Chan
         }
         let after_s = RETIRE_KEY_AFTER_S_DEFAULT;
         let ignored = BTreeSet::new();
-        settings.retire = Some(RetireRule { bar: RetireBar::Time, after_s, latest_s: None, end_sessions: false, ignored });
+        settings.retire =
+            Some(RetireRule { bar: RetireBar::Time, after_s, latest_s: None, end_sessions: false, ignored });
     }
     check(settings)?;
     let name = settings.policy_name()?;
