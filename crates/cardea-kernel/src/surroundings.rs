@@ -67,10 +67,6 @@ impl Rights for AclRights {
         self.acl.has_any_grant_under(mount_path)
     }
 
-    fn beginnings(&self, action: Action, folder: &str) -> Vec<String> {
-        operation(action).required().map(|wanted| self.acl.beginnings(wanted, folder)).unwrap_or_default()
-    }
-
     fn allows_with(&self, action: Action, path: &str, attached: &Attached) -> bool {
         let policies = ByPolicies::of(&self.acl.decide(&Query::plain(operation(action), path)));
         self.asker.as_ref().is_some_and(|asker| asker.combine(policies, attached).allowed)
