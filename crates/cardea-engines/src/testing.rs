@@ -3,7 +3,7 @@
 
 use cardea_crypto::random::SeededRandomness;
 use cardea_model::mount::{Mount, MountClass, MountConfig};
-use cardea_model::{Action, Body, Cause, Error, Method, NamespaceId, Origin, Params, Wiped};
+use cardea_model::{Action, Body, Cause, Error, Method, NamespaceId, Origin, Params};
 use cardea_sdk::Outcome;
 use cardea_sdk::context::{Context, Rights, System};
 use cardea_sdk::erased::{AnyEngine, BoundOp};
