@@ -3,7 +3,7 @@
 
 use cardea_crypto::random::SeededRandomness;
 use cardea_model::mount::{Mount, MountClass, MountConfig};
-use cardea_model::{Action, Body, Error, Method, NamespaceId, Origin, Params, Timestamp};
+use cardea_model::{Action, Body, Error, Method, NamespaceId, Origin, Params, Timestamp, Wiped};
 use cardea_sdk::context::{Faults, Rights, System};
 use cardea_sdk::erased::{AnyEngine, BoundOp};
 use cardea_sdk::{Context, ExternalError, Outcome, OutsideContext, Vouch};
@@ -16,7 +16,6 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use tokio::runtime::{Builder, Runtime};
-use zeroize::Zeroizing;
 
 /// The moment at which everything happens, in milliseconds since 1970.
 pub const NOW_MS: u64 = 1_700_000_000_000;
@@ -40,8 +39,8 @@ impl Codec for Plain {
     fn seal(&self, _: &str, _: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
         Ok(plain.to_vec())
     }
-    fn open(&self, _: &str, _: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        Ok(Zeroizing::new(sealed.to_vec()))
+    fn open(&self, _: &str, _: &[u8], sealed: &[u8]) -> Result<Wiped, Error> {
+        Ok(Wiped::new(sealed.to_vec()))
     }
 }
 
