@@ -63,6 +63,13 @@ fn changed(before: Option<Provider>, change: &Change) -> Result<Provider, Error>
     };
     let mut provider = match before {
         Some(mut provider) => {
+            // Otherwise who may change a declaration would have a credential that nobody is shown sent to himself.
+            let leads = |given: &Option<String>, known: &str| given.as_ref().is_none_or(|given| given == known);
+            let same = leads(&change.address, &provider.address) && leads(&change.ca_pem, &provider.ca_pem);
+            if !same && change.admin_token.is_none() && !provider.admin_token.is_empty() {
+                let words = "field `admin_token` is to be given again where `address` or `ca_pem` changes";
+                return Err(Error::invalid(words));
+            }
             provider.create = create.unwrap_or(provider.create);
             provider.test = test.unwrap_or(provider.test);
             provider.revoke = revoke.unwrap_or(provider.revoke);

@@ -110,3 +110,22 @@ async fn what_a_declaration_must_not_be() {
     let reply = bench.call("POST", "config/a", &good().to_string()).await;
     assert_eq!(reply.status, 204, "{reply:?}");
 }
+
+#[tokio::test]
+async fn a_stored_credential_is_sent_nowhere_else() {
+    let bench = bench();
+    assert_eq!(bench.call("POST", "config/a", &good().to_string()).await.status, 204);
+    for elsewhere in [json!({ "address": "https://evil.example" }), json!({ "ca_pem": "another authority" })] {
+        let reply = bench.call("POST", "config/a", &elsewhere.to_string()).await;
+        assert_eq!(reply.status, 400, "{elsewhere}");
+        assert!(reply.error().contains("field `admin_token` is to be given again"), "{}", reply.error());
+    }
+    assert_eq!(bench.call("GET", "config/a", "").await.body["data"]["address"], "https://api.example");
+    for change in [
+        json!({ "address": "https://api.example" }),
+        json!({ "id_member": "id" }),
+        json!({ "address": "https://new.example", "admin_token": "hunter3" }),
+    ] {
+        assert_eq!(bench.call("POST", "config/a", &change.to_string()).await.status, 204, "{change}");
+    }
+}
