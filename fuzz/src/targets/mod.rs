@@ -9,6 +9,7 @@ mod keys; // ciphertexts and what is authenticated with them
 mod log; // records, checkpoints, exports
 mod names; // paths, instants, spans, schedules
 mod policy; // the policy language
+mod provider; // sources that speak HTTP
 mod shares; // shares of a secret
 mod store; // files of the embedded store
 mod vault; // requests of Vault's dialect
@@ -53,5 +54,7 @@ pub const ALL: &[Target] = &[
     target("postgresql_statements", database::statements, none, 4000),
     target("username_template", database::username_template, none, 1500),
     target("connection_shown", database::connection_shown, none, 1500),
+    target("declaration", provider::declaration, none, 1500),
+    target("call_address", provider::address, none, 8000),
     target("shares", shares::shares, none, 2000),
 ];
