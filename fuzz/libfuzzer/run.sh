@@ -8,10 +8,10 @@ target=${1:?which target}; seconds=${2:-300}
 shift; [ $# -gt 0 ] && shift
 root=$(cd ../.. && pwd) work=$(cd ../.. && pwd)/target/libfuzzer
 host=$(rustc -vV | sed -n 's/^host: //p')
-# With --target, so that build scripts and procedural macros are not instrumented.
+# Not --locked: the path to the workspace brings what its manifests say today. With --target, so that build scripts and procedural macros are not instrumented.
 RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1" \
-  CARGO_TARGET_DIR=$work cargo build --locked --release --target "$host"
+  CARGO_TARGET_DIR=$work cargo build --release --target "$host"
 mkdir -p "$work/corpus/$target" "$work/found"
 "$root/target/debug/cardea-fuzz" --seeds "$target" "$work/corpus/$target" 2>/dev/null ||
   (cd "$root" && cargo run --locked -q -p cardea-fuzz -- --seeds "$target" "$work/corpus/$target")
