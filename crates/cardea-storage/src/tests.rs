@@ -107,3 +107,46 @@ async fn runs_end_when_the_point_is_not_reached() {
     }
     assert_eq!(runs, 11);
 }
+
+/// Leaves bytes as they are.
+struct Bare;
+
+impl crate::record::Codec for Bare {
+    fn seal(&self, _: &str, _: &[u8], plain: &[u8]) -> Result<Vec<u8>, cardea_model::Error> {
+        Ok(plain.to_vec())
+    }
+    fn open(&self, _: &str, _: &[u8], sealed: &[u8]) -> Result<crate::record::Wiped, cardea_model::Error> {
+        Ok(crate::record::Wiped::new(sealed.to_vec()))
+    }
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Thing {
+    n: u64,
+}
+crate::json_record!(Thing, "thing", 1, cached);
+
+#[tokio::test]
+async fn what_was_looked_at_ahead_is_read_once_and_watched() {
+    let memory = MemoryStore::new(jumpy());
+    let plain = crate::txn::SealedStore::new(Arc::new(memory.clone()), Arc::new(Bare));
+    let write = async |n| {
+        let mut txn = plain.txn();
+        txn.put(b"a/thing/x", &Thing { n }).unwrap();
+        txn.commit().await.unwrap();
+    };
+    write(1).await;
+    let calls = FaultPlan::with_reads(0, Break::Refuse);
+    let counted = crate::txn::SealedStore::new(Arc::new(FailingStore::new(memory, calls.clone())), Arc::new(Bare));
+    let mut txn = counted.txn();
+    assert_eq!(txn.peek_ahead::<Thing>(b"a/thing/x").await.unwrap().unwrap().n, 1);
+    assert_eq!(calls.hits(), 1);
+    write(2).await;
+    assert_eq!(txn.get::<Thing>(b"a/thing/x").await.unwrap().unwrap().n, 1, "what was found then");
+    assert_eq!(calls.hits(), 1);
+    assert_eq!(txn.peek::<Thing>(b"a/thing/x").await.unwrap().unwrap().n, 2, "and that once");
+    assert_eq!(calls.hits(), 2);
+    txn.put(b"a/thing/y", &Thing { n: 3 }).unwrap();
+    assert_eq!(txn.commit().await.err(), Some(CommitError::Conflict), "it was read, so that a change since is seen");
+    assert!(counted.txn().peek_ahead::<Thing>(b"a/thing/none").await.unwrap().is_none());
+}

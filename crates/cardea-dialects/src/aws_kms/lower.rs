@@ -520,6 +520,10 @@ impl Asked<'_> {
 
 /// Whether an operation only uses a key, or was told to change nothing.
 fn changes_nothing(op: &KeyOp) -> bool {
+    let op = match op {
+        KeyOp::WithTokens { op, .. } => op,
+        op => op,
+    };
     matches!(
         op,
         KeyOp::Encrypt { .. }

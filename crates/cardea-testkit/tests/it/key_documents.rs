@@ -3,6 +3,7 @@
 
 use crate::aws_kms::{OWNER, REGION, ask, kind};
 use cardea_model::EntityId;
+use cardea_storage::{Break, FaultPlan};
 use cardea_testkit::{Reply, TestServer};
 use serde_json::{Value, json};
 
@@ -304,6 +305,8 @@ async fn a_grant_lends_uses_within_its_constraint_and_ends() {
 
     // Retired by whom the grant names, and by nobody else.
     assert_eq!(kind(&server, &grace.key, "RetireGrant", json!({ "GrantToken": token })).await, "AccessDeniedException");
+    let dry = json!({ "GrantToken": token, "DryRun": true });
+    assert_eq!(kind(&server, &heidi.key, "RetireGrant", dry).await, "DryRunOperationException");
     ask(&server, &heidi.key, "RetireGrant", json!({ "GrantToken": token })).await.expect(200);
     assert_eq!(kind(&server, &grace.key, "Decrypt", open).await, "AccessDeniedException");
     assert_eq!(kind(&server, &owner.key, "Decrypt", with).await, "InvalidGrantTokenException");
@@ -411,4 +414,30 @@ async fn a_document_that_nothing_could_judge_is_refused() {
             .text_at("/__type")
             == "NotFoundException"
     );
+}
+
+#[tokio::test]
+async fn what_is_not_attached_costs_no_read() {
+    let (server, owner, id) = server().await;
+    let sealed = server.post("transit/encrypt/app", &owner.token, json!({ "plaintext": "eA==" })).await;
+    let body = json!({ "ciphertext": sealed.text_at("/data/ciphertext") });
+    assert_eq!(vault(&server, &owner, "decrypt/app", body.clone()).await, 200);
+    let reads = async || {
+        let calls = FaultPlan::with_reads(0, Break::Refuse);
+        server.arm(&calls);
+        assert_eq!(vault(&server, &owner, "decrypt/app", body.clone()).await, 200);
+        server.arm(&FaultPlan::quiet());
+        calls.hits()
+    };
+    let without = reads().await;
+    let text = delegated_and(
+        json!({ "Effect": "Deny", "Principal": { "AWS": arn("x") }, "Action": "kms:*", "Resource": "*" }),
+    );
+    put(&server, &owner, &id, &text).await.expect(200);
+    assert_eq!(reads().await, without + 1, "the document");
+    let grant = json!({ "KeyId": id, "GranteePrincipal": arn("x"), "Operations": ["Encrypt"] });
+    ask(&server, &owner.key, "CreateGrant", grant).await.expect(200);
+    assert_eq!(reads().await, without + 2, "and the grants of the one name that the caller has");
+    server.delete("transit/keys/app/policy", &owner.token).await.ok();
+    assert_eq!(reads().await, without + 1);
 }
