@@ -25,7 +25,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut writer: Writer) {
     let mut crowd = Arc::new(Crowd::default());
     loop {
         if crowd.size() >= CROWD_MIN {
-            gather(shared);
+            gather(shared, &crowd);
         }
         let log_upto;
         {
@@ -86,10 +86,10 @@ pub(crate) fn run(shared: &Arc<Shared>, mut writer: Writer) {
     }
 }
 
-/// Lets the next group grow while somebody is at work who may join it.
-fn gather(shared: &Shared) {
+/// Lets the next group grow while somebody is at work who may join it: one who was called and has not run yet will be.
+fn gather(shared: &Shared, crowd: &Crowd) {
     for _ in 0..GATHER_LOOKS_MAX {
-        if (shared.options.quiet)() {
+        if (shared.options.quiet)() && !crowd.sleeps() {
             return;
         }
         std::thread::sleep(GATHER_LOOK);
