@@ -232,7 +232,7 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::write("rotation-ack", "rotation-ack/{path..}", |p| Bound::try_read(p, rotation_forms::acknowledge))
         .clear(&["version"])
         .help("The caller says, after a look at its own health, that a version works for it. A bar of acknowledged waits for every consumer to do so.")
-        .example(r#"{"version": 4}"#),
+        .example(r#"{"version": 1}"#),
     Route::read("rotation-proof", "rotation-proof/{path..}", |p| rotation_forms::bind(p, RotationAct::Proof))
         .clear_answer(PROOF_FIELDS)
         .help("Shows who was seen with the old credential and who with the new one, who acknowledged, what is missing, and whether the owner's bar is met. It looks at a bounded part of the log: if log_complete is false, ask again."),

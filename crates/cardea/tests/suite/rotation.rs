@@ -163,7 +163,7 @@ fn posture_joins_the_pages_of_all_mounts() {
             answers: &[("GET /v1/secret/posture?limit=500&findings=true", 200, PAGE_TWO)],
             asked: &["GET /v1/secret/posture?limit=500&findings=true"],
             code: 0,
-            out: "{\n  \"reads_known_since\": {\n    \"secret/\": \"2026-01-01T00:00:00Z\"\n  },\n  \"secrets\": []\n}\n",
+            out: "{\n  \"secrets\": [],\n  \"reads_known_since\": {\n    \"secret/\": \"2026-01-01T00:00:00Z\"\n  }\n}\n",
             err: "",
         },
     ]);
