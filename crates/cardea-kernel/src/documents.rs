@@ -2,9 +2,11 @@
 //! two languages are combined. Pure: everything it needs was fetched before. It must never let a name in that its bearer could
 //! have chosen, nor let either language allow what the other denies.
 
-use cardea_model::arn::{Place, USUAL_MOUNT};
+use crate::mounts::Mounts;
+use crate::tokens;
+use cardea_model::arn::{Place, USUAL_MOUNT, is_name_byte};
 use cardea_model::identity::Entity;
-use cardea_model::{Caller, KeyFacts, Origin, Timestamp};
+use cardea_model::{Caller, Credential, KeyFacts, Origin, SignatureScheme, Timestamp};
 use cardea_policy::Decision;
 use cardea_policy::iam::{ConditionView, Document, DocumentQuery, Principal, Verdict};
 use cardea_sdk::attached::{Attached, AttachedDocument, DocumentKind, Question};
@@ -22,6 +24,40 @@ pub struct Asker {
     now: Timestamp,
     /// The alias by which the request called the key.
     alias: Option<String>,
+    standing: Standing,
+}
+
+/// What the credential of a request says beside who its bearer is.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Mount, without `auth/`, and role of the login that made the token.
+    role: Option<(String, String)>,
+    /// The region of the signature.
+    region: Option<String>,
+}
+
+impl Standing {
+    /// The role is the method's own word, and the mount's path the one that it has now. A name that a role's ARN could not hold
+    /// without looking like another's is none.
+    #[must_use]
+    pub fn of(mounts: &Mounts, token: Option<&tokens::Token>, credential: &Credential) -> Self {
+        let role = token.and_then(|token| token.login.as_ref()).and_then(|login| {
+            let mount = mounts.by_uuid(&login.mount_uuid)?;
+            let mount = mount.path.trim_start_matches("auth/").trim_end_matches('/');
+            let role = login.identification.role.as_str();
+            let plain = !role.is_empty() && role.bytes().all(is_name_byte);
+            let mount_is_plain = mount.bytes().all(|b| is_name_byte(b) || b == b'/');
+            (plain && mount_is_plain).then(|| (mount.to_owned(), role.to_owned()))
+        });
+        let region = match credential {
+            Credential::Signed(shown) => match &shown.scheme {
+                SignatureScheme::AwsV4 { region, .. } => Some(region.clone()),
+                SignatureScheme::Hmac => None,
+            },
+            _ => None,
+        };
+        Self { role, region }
+    }
 }
 
 /// What Vault's policies say.
@@ -65,7 +101,15 @@ impl Asker {
             encrypted: origin.tls.is_some(),
             now,
             alias,
+            standing: Standing::default(),
         }
+    }
+
+    /// The same by a credential that says more.
+    #[must_use]
+    pub fn standing(mut self, standing: Standing) -> Self {
+        self.standing = standing;
+        self
     }
 
     /// The caller's names in the account of an ARN.
@@ -77,12 +121,18 @@ impl Asker {
         let Some(place) = Place::of(arn) else { return Principal::default() };
         let (mut arns, mut claimed) = (Vec::new(), Vec::new());
         let narrowed = self.key.as_ref().is_some_and(|key| key.narrowed);
+        let names_of_role = |mount: &str, role: &str| {
+            let usual = (mount == USUAL_MOUNT).then(|| place.usual_role(role));
+            [Some(place.role(mount, role)), usual].into_iter().flatten()
+        };
         if let Some(role) = self.key.as_ref().and_then(|key| key.assumed_role.as_ref()) {
-            arns.push(place.role(&role.mount, &role.role));
-            if role.mount == USUAL_MOUNT {
-                arns.push(place.usual_role(&role.role));
-            }
+            arns.extend(names_of_role(&role.mount, &role.role));
             claimed.push(place.assumed_role(&role.mount, &role.role, &role.session));
+        }
+        // A login at Vault's door is for a role as well.
+        if let Some((mount, role)) = &self.standing.role {
+            let names = if narrowed { &mut claimed } else { &mut arns };
+            names.extend(names_of_role(mount, role).filter(|name| !names.contains(name)).collect::<Vec<_>>());
         }
         if let Some(entity) = &self.entity {
             let name = place.entity(&entity.name);
@@ -200,6 +250,7 @@ impl ConditionView for Said<'_> {
             "aws:epochtime" => self.asker.now.unix_s().to_string(),
             "aws:username" => entity?.name.clone(),
             "aws:userid" => entity?.id.0.clone(),
+            "aws:requestedregion" => self.asker.standing.region.clone()?,
             "kms:requestalias" => format!("alias/{}", self.asker.alias.as_ref()?),
             _ => return None,
         };

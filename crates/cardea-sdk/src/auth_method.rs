@@ -52,6 +52,9 @@ pub struct Identification {
     pub alias_metadata: BTreeMap<String, String>,
     /// Without the mount's prefix, which the kernel adds.
     pub display_name: String,
+    /// The role that the login was for, in its one spelling; empty where the method has none. Nobody else's word.
+    #[serde(default)]
+    pub role: String,
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
     pub terms: TokenTerms,

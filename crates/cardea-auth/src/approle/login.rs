@@ -129,6 +129,7 @@ fn identify(name: &str, role: &Role, secret: Option<&SecretId>, bound_cidrs: Vec
         alias_metadata: BTreeMap::from([(ROLE_NAME.to_owned(), name.to_owned())]),
         // Vault's is the mount's prefix alone.
         display_name: String::new(),
+        role: name.to_owned(),
         metadata,
         terms: TokenTerms { bound_cidrs, ..role.terms.clone() },
         internal,

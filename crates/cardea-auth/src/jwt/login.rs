@@ -166,6 +166,7 @@ fn identify(name: &RoleName, role: &Role, claims: &Claims) -> Result<Identificat
         alias: user.to_owned(),
         alias_metadata: mapped,
         display_name: user.to_owned(),
+        role: name.as_str().to_owned(),
         metadata,
         terms: role.terms.clone(),
         internal: BTreeMap::from([

@@ -81,7 +81,8 @@ pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unrele
         return Err(pending.refuse(active, active.sealed.txn(), error, Vec::new()).await);
     }
     let caller = pending.caller.as_ref().filter(|_| pending.engine.attaches());
-    let asker = caller.map(|caller| Asker::of(caller, &pending.origin, pending.now, None));
+    let asker =
+        caller.map(|caller| Asker::of(caller, &pending.origin, pending.now, None).standing(pending.standing.clone()));
     let rights = AclRights { acl: pending.acl.clone(), asker };
     let mut begun = pending.txn.take();
     for _ in 0..RETRIES_MAX {

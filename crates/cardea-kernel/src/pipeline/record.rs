@@ -7,6 +7,7 @@ use super::dispatch::{AnswerContent, cause_word};
 use super::leaves;
 use super::resolve::What;
 use crate::active::Active;
+use crate::documents::Standing;
 use crate::leases::LeaseRecord;
 use crate::metrics::Metrics;
 use crate::readers;
@@ -60,6 +61,8 @@ pub(super) struct Pending {
     pub acl: Arc<Acl>,
     /// What the first run goes on in.
     pub txn: Option<Txn>,
+    /// What the credential said beside who asks.
+    pub standing: Standing,
     pub unknown: Vec<String>,
     /// The token as shown; only for an answer about the token itself.
     pub presented: Option<SecretText>,
@@ -206,6 +209,7 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
         wish: resolved.wish,
         acl,
         txn: resolved.txn,
+        standing: resolved.standing,
         open,
         announced: false,
         hasher: active.hashes.audit.clone(),

@@ -3,7 +3,7 @@
 
 use super::authenticate::Authenticated;
 use crate::active::Active;
-use crate::documents::Asker;
+use crate::documents::{Asker, Standing};
 use crate::surroundings;
 use cardea_model::mount::{Mount, MountClass};
 use cardea_model::request::KeyWish;
@@ -32,6 +32,8 @@ pub struct Resolved {
     pub(super) attached: Option<Box<(Asker, Attached)>>,
     /// In which it was looked for: the operation goes on in it.
     pub(super) txn: Option<Txn>,
+    /// What the credential says beside who asks, where that could decide.
+    pub(super) standing: Standing,
     /// The alias by which the request called a key.
     alias: Option<String>,
 }
@@ -153,6 +155,7 @@ fn by_path(
         wish,
         attached: None,
         txn: None,
+        standing: Standing::default(),
         alias: None,
     }
 }
@@ -217,6 +220,7 @@ async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared)
         wish: None,
         attached: None,
         txn: None,
+        standing: Standing::default(),
         alias,
     })
 }
@@ -256,10 +260,16 @@ async fn attached(active: &Active, mut resolved: Resolved) -> Result<Resolved, R
     else {
         return Ok(resolved);
     };
-    if resolved.help || op.facts.access != Access::Policy || !engine.attaches() {
+    if resolved.help || !engine.attaches() {
         return Ok(resolved);
     }
-    let asker = Asker::of(caller, &from.request.origin, from.now, resolved.alias.clone());
+    // Also where the engine asks for each of many.
+    let standing = Standing::of(&active.mounts.now(), from.who.token(), &from.request.credential);
+    resolved.standing = standing.clone();
+    if op.facts.access != Access::Policy {
+        return Ok(resolved);
+    }
+    let asker = Asker::of(caller, &from.request.origin, from.now, resolved.alias.clone()).standing(standing);
     let mut txn = active.sealed.txn();
     let rights = surroundings::NamesOnly(&asker);
     let origin = &from.request.origin;

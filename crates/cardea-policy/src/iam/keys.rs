@@ -55,6 +55,7 @@ const ROWS: &[Row] = &[
     Row { source: Source::PrincipalAccount, ..row("aws:principalaccount", None, Type::Text) },
     row("aws:userid", None, Type::Text),
     row("aws:username", None, Type::Text),
+    row("aws:requestedregion", None, Type::Text),
     row("aws:resourcetag/", None, Type::Free),
     row("aws:principaltag/", None, Type::Free),
     row("secretsmanager:versionid", SECRET, Type::Text),

@@ -276,6 +276,7 @@ async fn entity_of_alias(
         alias: new.entity_alias.clone(),
         alias_metadata: BTreeMap::new(),
         display_name: String::new(),
+        role: String::new(),
         metadata: BTreeMap::new(),
         terms: TokenTerms::default(),
         internal: BTreeMap::new(),

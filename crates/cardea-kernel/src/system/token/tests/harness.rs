@@ -234,6 +234,7 @@ impl AuthMethod for Stub {
             // Both have one key: what the method itself says must win.
             alias_metadata: BTreeMap::from([("door".to_owned(), "what the alias claims".to_owned())]),
             display_name: String::new(),
+            role: String::new(),
             metadata: BTreeMap::from([("door".to_owned(), "stub".to_owned())]),
             terms,
             internal: BTreeMap::new(),
