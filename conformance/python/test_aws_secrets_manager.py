@@ -330,12 +330,77 @@ def test_random_passwords(aws):
     refused(aws.get_random_password, "ValidationException", PasswordLength=4097)
 
 
-def test_resource_policies_are_absent_and_say_so(aws, name):
-    aws.create_secret(Name=name, SecretString="x")
+def document(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Resource": "*", **one} for one in statements]}, indent=1)
+
+
+@pytest.fixture
+def entity(server, root, name):
+    """Makes an entity without any policy of its own, and its two doors."""
+
+    def make(suffix, policies=()):
+        own = f"{name}-{suffix}"
+        found = ask(server, server.token, "identity/entity", {"name": own, "policies": list(policies)})
+        issued = ask(server, server.token, "identity/access-key", {"entity_id": found["id"], "session_token": False})
+        client = boto3.client(
+            "secretsmanager", endpoint_url=server.address, region_name=REGION, config=Config(retries={"max_attempts": 1}),
+            aws_access_key_id=issued["access_key_id"], aws_secret_access_key=issued["secret_access_key"],
+        )
+        return f"arn:aws:iam::123456789012:user/entity/{own}", client
+
+    return make
+
+
+def test_a_resource_policy_is_kept_as_it_was_written(aws, vault, name):
+    made = aws.create_secret(Name=name, SecretString="x")
     assert "ResourcePolicy" not in aws.get_resource_policy(SecretId=name)
     aws.delete_resource_policy(SecretId=name)
-    refused(aws.put_resource_policy, "UnknownOperationException", SecretId=name, ResourcePolicy="{}")
+    text = document({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "secretsmanager:*"})
+    put = aws.put_resource_policy(SecretId=name, ResourcePolicy=text)
+    assert (put["ARN"], put["Name"]) == (made["ARN"], name)
+    read = aws.get_resource_policy(SecretId=made["ARN"])
+    assert read["ResourcePolicy"] == text and read["ARN"] == made["ARN"]
+    assert vault.read(f"{MOUNT}/policy/{name}")["data"] == {"policy": text, "arn": made["ARN"]}
+    aws.delete_resource_policy(SecretId=name)
+    assert "ResourcePolicy" not in aws.get_resource_policy(SecretId=name)
     refused(aws.get_resource_policy, "ResourceNotFoundException", SecretId="none")
+    aws.delete_secret(SecretId=name)
+    assert "marked for deletion" in refused(aws.put_resource_policy, "InvalidRequestException", SecretId=name, ResourcePolicy=text)
+
+
+def test_a_resource_policy_lets_in_and_shuts_out(aws, entity, name):
+    aws.create_secret(Name=name, SecretString="x")
+    carol_arn, carol = entity("carol")
+    refused(carol.get_secret_value, "AccessDeniedException", SecretId=name)
+    stage = {"StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}, "IpAddress": {"aws:SourceIp": ["127.0.0.0/8", "::1"]}}
+    allow = {"Sid": "Carol", "Effect": "Allow", "Principal": {"AWS": carol_arn}, "Action": "secretsmanager:GetSecretValue"}
+    aws.put_resource_policy(SecretId=name, ResourcePolicy=document({**allow, "Condition": stage}), BlockPublicPolicy=True)
+    assert carol.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")["SecretString"] == "x"
+    # The default of a request is not what it says.
+    refused(carol.get_secret_value, "AccessDeniedException", SecretId=name)
+    refused(carol.describe_secret, "AccessDeniedException", SecretId=name)
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:GetSecretValue"}
+    aws.put_resource_policy(SecretId=name, ResourcePolicy=document(allow, deny))
+    for client in (carol, aws):
+        refused(client.get_secret_value, "AccessDeniedException", SecretId=name)
+
+
+def test_resource_policies_that_are_not_kept(aws, name):
+    aws.create_secret(Name=name, SecretString="x")
+    public = document({"Effect": "Allow", "Principal": "*", "Action": "secretsmanager:GetSecretValue"})
+    lockout = document({"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:*"})
+    odd = document({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "secretsmanager:GetSecretValue"})
+    for text in ("{", "{}", odd, lockout):
+        refused(aws.put_resource_policy, "MalformedPolicyDocumentException", SecretId=name, ResourcePolicy=text)
+    refused(aws.put_resource_policy, "PublicPolicyException", SecretId=name, ResourcePolicy=public, BlockPublicPolicy=True)
+    for text, check in (("{}", "SyntaxCheck"), (public, "PublicPolicyCheck"), (lockout, "LockoutCheck")):
+        told = aws.validate_resource_policy(SecretId=name, ResourcePolicy=text)
+        assert told["PolicyValidationPassed"] is False
+        assert [error["CheckName"] for error in told["ValidationErrors"]] == [check]
+    good = document({"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "secretsmanager:*"})
+    assert aws.validate_resource_policy(ResourcePolicy=good)["PolicyValidationPassed"] is True
+    assert "ResourcePolicy" not in aws.get_resource_policy(SecretId=name)
+    aws.put_resource_policy(SecretId=name, ResourcePolicy=public)
 
 
 def test_bad_credentials(server, aws, name):

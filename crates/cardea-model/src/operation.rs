@@ -69,6 +69,10 @@ pub enum SecretOp {
     ReadMany(ManySecrets),
     /// A random password; nothing is kept.
     Password(PasswordWish),
+    /// Whether a text could be the resource policy of some secret; nothing is kept.
+    CheckPolicy {
+        text: String,
+    },
 }
 
 impl SecretOp {
@@ -78,7 +82,7 @@ impl SecretOp {
         match self {
             Self::Read { path, .. } | Self::Write { path, .. } => Some(path),
             Self::One { secret, .. } => Some(&secret.path),
-            Self::List(_) | Self::ReadMany(_) | Self::Password(_) => None,
+            Self::List(_) | Self::ReadMany(_) | Self::Password(_) | Self::CheckPolicy { .. } => None,
         }
     }
 }
@@ -98,10 +102,13 @@ pub struct SecretRef {
 #[derive(Debug)]
 pub enum SecretAct {
     Read {
+        /// `Current` where the request names neither a stage nor a version.
         version: VersionRef,
     },
     /// Everything but payloads.
     Describe,
+    /// The same, for the sake of its versions.
+    Versions,
     Create(NewSecret),
     Put(NewVersion),
     Update(SecretUpdate),
@@ -129,6 +136,31 @@ pub enum SecretAct {
     RemoveReplicas(Vec<String>),
     /// Makes a replica a secret of its own.
     Detach,
+    /// About its resource policy.
+    Policy(PolicyAct),
+}
+
+/// What is done about the resource policy of a secret: a document of AWS's form, which decides beside Vault's policies.
+#[derive(Debug)]
+pub enum PolicyAct {
+    Read,
+    /// Whether there is one.
+    List,
+    Put(NewPolicy),
+    Delete,
+    /// What would become of putting it.
+    Check(NewPolicy),
+}
+
+/// A resource policy to be.
+#[derive(Debug)]
+pub struct NewPolicy {
+    /// Kept byte for byte.
+    pub text: String,
+    /// What stands before the secret's name in the ARN by which the policy knows it; `None` leaves that as it is.
+    pub arn_front: Option<String>,
+    /// Refuses one that lets everybody in.
+    pub not_public: bool,
 }
 
 /// A secret to be, with or without a first version.

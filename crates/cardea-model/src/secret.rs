@@ -55,6 +55,9 @@ pub struct Secret {
     /// whatever their age, and the others longer.
     #[serde(default)]
     pub staged: bool,
+    /// The ARN by which its resource policy knows it; absent where none is attached. The policy is a record of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_arn: Option<String>,
     #[serde(default)]
     pub settings: SecretSettings,
     /// Where it is; `None` for a secret that is in every region.
@@ -335,6 +338,12 @@ pub enum SecretFault {
     /// The dialect has no regions to replicate to.
     NoRegions,
     TooManyReplicas,
+    /// The resource policy says something that cannot be honoured, or nothing that can be read.
+    PolicyMalformed,
+    /// The resource policy lets everybody in, and the request does not want that.
+    PolicyPublic,
+    /// By the resource policy its author could not replace it.
+    PolicyLocksOut,
 }
 
 impl SecretFault {
@@ -357,6 +366,9 @@ impl SecretFault {
         Self::StaysReplica,
         Self::NoRegions,
         Self::TooManyReplicas,
+        Self::PolicyMalformed,
+        Self::PolicyPublic,
+        Self::PolicyLocksOut,
     ];
 
     #[must_use]
@@ -375,8 +387,24 @@ impl SecretFault {
             | Self::OwnRegion
             | Self::NotReplicated
             | Self::StaysReplica
-            | Self::NoRegions => Cause::Invalid,
+            | Self::NoRegions
+            | Self::PolicyMalformed
+            | Self::PolicyPublic
+            | Self::PolicyLocksOut => Cause::Invalid,
         }
+    }
+
+    /// The fault of a resource policy, and the reason: words that hold nothing of the policy.
+    #[must_use]
+    pub fn malformed_policy(reason: &str) -> Error {
+        let fault = Self::PolicyMalformed;
+        Error::new(fault.cause(), format!("{}: {reason}", fault.words()))
+    }
+
+    /// The reason behind [`Self::PolicyMalformed`].
+    #[must_use]
+    pub fn reason_of_malformed_policy(error: &Error) -> Option<&str> {
+        error.client.strip_prefix(Self::PolicyMalformed.words())?.strip_prefix(": ")
     }
 
     fn words(self) -> &'static str {
@@ -401,12 +429,18 @@ impl SecretFault {
             Self::StaysReplica => "a replica cannot become a secret of its own: its name is that of the primary secret",
             Self::NoRegions => "there are no regions to replicate to",
             Self::TooManyReplicas => "the secret has too many replicas",
+            Self::PolicyMalformed => "the resource policy cannot be kept",
+            Self::PolicyPublic => "the resource policy lets everybody in",
+            Self::PolicyLocksOut => "by the resource policy its author could not replace it",
         }
     }
 
     /// The fault that an error is, if it is one.
     #[must_use]
     pub fn of(error: &Error) -> Option<Self> {
+        if Self::reason_of_malformed_policy(error).is_some() {
+            return Some(Self::PolicyMalformed);
+        }
         Self::ALL.iter().copied().find(|fault| fault.cause() == error.cause && fault.words() == error.client)
     }
 }
@@ -424,6 +458,8 @@ pub struct SecretFacts {
     pub version: Option<u64>,
     /// How it rotates; only where that was asked for.
     pub rotation: Option<Box<Rotation>>,
+    /// The text of its resource policy; only where that was asked for.
+    pub policy: Option<String>,
 }
 
 /// Where a list of secrets goes on. It names nothing that the caller was not shown: what was passed over is a count.
@@ -460,6 +496,16 @@ pub enum SecretReport {
     Page(SecretPage),
     Batch(SecretBatch),
     Password(SecretText),
+    /// What is to be said against a resource policy; nothing, if it would be kept.
+    PolicyCheck(Vec<PolicyFinding>),
+}
+
+/// What a check of a resource policy found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PolicyFinding {
+    pub fault: SecretFault,
+    /// Words that hold nothing of the policy.
+    pub reason: String,
 }
 
 impl SecretReport {
@@ -468,7 +514,7 @@ impl SecretReport {
     pub fn values_of(&self) -> Vec<&str> {
         match self {
             Self::Batch(batch) => batch.values.iter().map(|value| value.path.as_str()).collect(),
-            Self::Facts(_) | Self::Page(_) | Self::Password(_) => Vec::new(),
+            Self::Facts(_) | Self::Page(_) | Self::Password(_) | Self::PolicyCheck(_) => Vec::new(),
         }
     }
 
@@ -480,7 +526,7 @@ impl SecretReport {
                 let read = batch.values.iter().filter(|value| value.payload.is_some());
                 read.map(|value| (value.secret_id.as_str(), value.version.number)).collect()
             }
-            Self::Facts(_) | Self::Page(_) | Self::Password(_) => Vec::new(),
+            Self::Facts(_) | Self::Page(_) | Self::Password(_) | Self::PolicyCheck(_) => Vec::new(),
         }
     }
 }

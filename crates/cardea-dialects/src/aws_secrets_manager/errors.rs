@@ -2,7 +2,7 @@
 //! detail for the log into a response.
 
 use crate::aws::json::{self, Fault};
-use cardea_model::secret::SecretFault;
+use cardea_model::secret::{PolicyFinding, SecretFault};
 use cardea_model::{Cause, Error};
 
 /// An error as a client reads it.
@@ -19,6 +19,28 @@ const EXISTS: &str = "ResourceExistsException";
 pub(super) const NOT_FOUND: &str = "ResourceNotFoundException";
 const LIMIT: &str = "LimitExceededException";
 const INTERNAL: &str = "InternalServiceError";
+
+const MALFORMED_POLICY: &str = "MalformedPolicyDocumentException";
+/// AWS's words; it gives no reason.
+const INVALID_SYNTAX: &str = "This policy has invalid syntax.";
+const PUBLIC_POLICY: &str = "The BlockPublicPolicy parameter is set to true, and the resource policy did not prevent broad access to the secret.";
+const LOCKOUT: &str = "The resource policy would not allow you to replace it in the future.";
+
+/// Words for a policy that says something that cannot be honoured here.
+pub(super) fn malformed_policy(reason: &str) -> String {
+    format!("{INVALID_SYNTAX} Here: {reason}.")
+}
+
+/// The name of a check of a policy, and its words.
+pub(super) fn checked(finding: &PolicyFinding) -> (&'static str, String) {
+    match finding.fault {
+        SecretFault::PolicyPublic => {
+            ("PublicPolicyCheck", format!("The policy allows broad access: {}.", finding.reason))
+        }
+        SecretFault::PolicyLocksOut => ("LockoutCheck", LOCKOUT.to_owned()),
+        _ => ("SyntaxCheck", malformed_policy(&finding.reason)),
+    }
+}
 
 const NO_SECRET: &str = "Secrets Manager can't find the specified secret.";
 
@@ -40,6 +62,9 @@ pub(super) fn told(operation: &str, wanted: &str, error: &Error) -> Told {
     }
     if let Some(general) = json::general(error) {
         return Told { status: general.status, kind: general.kind.to_owned(), message: general.message };
+    }
+    if let Some(reason) = SecretFault::reason_of_malformed_policy(error) {
+        return row(MALFORMED_POLICY, &malformed_policy(reason));
     }
     if let Some(fault) = SecretFault::of(error) {
         return of_fault(operation, wanted, fault);
@@ -132,6 +157,9 @@ fn of_fault(operation: &str, wanted: &str, fault: SecretFault) -> Told {
             INVALID_PARAMETER,
             "The password length is too short for the required types, or every character is excluded.",
         ),
+        SecretFault::PolicyMalformed => (MALFORMED_POLICY, INVALID_SYNTAX),
+        SecretFault::PolicyPublic => ("PublicPolicyException", PUBLIC_POLICY),
+        SecretFault::PolicyLocksOut => (MALFORMED_POLICY, LOCKOUT),
     };
     row(kind, message)
 }

@@ -519,6 +519,67 @@ impl Policy {
     }
 }
 
+/// Longest resource policy, in characters.
+const POLICY_CHARS_MAX: usize = 20_480;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct PutPolicy {
+    pub secret_id: Option<String>,
+    pub resource_policy: Option<String>,
+    pub block_public_policy: Option<bool>,
+    pub policy_name: Option<String>,
+}
+
+impl PutPolicy {
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let mut checks = Checks::default();
+        check_id(&mut checks, self.secret_id.as_ref());
+        check_policy(&mut checks, self.resource_policy.as_ref());
+        checks.finish()
+    }
+}
+
+fn check_policy(checks: &mut Checks, policy: Option<&String>) {
+    checks.present("resourcePolicy", policy.is_some());
+    checks.length("resourcePolicy", chars(policy), 1, POLICY_CHARS_MAX);
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ValidatePolicy {
+    pub secret_id: Option<String>,
+    pub resource_policy: Option<String>,
+}
+
+impl ValidatePolicy {
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let mut checks = Checks::default();
+        if self.secret_id.is_some() {
+            check_id(&mut checks, self.secret_id.as_ref());
+        }
+        check_policy(&mut checks, self.resource_policy.as_ref());
+        checks.finish()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListPolicies {
+    pub secret_id: Option<String>,
+    pub max_results: Option<i64>,
+    pub next_token: Option<String>,
+}
+
+impl ListPolicies {
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let mut checks = Checks::default();
+        check_id(&mut checks, self.secret_id.as_ref());
+        checks.range("maxResults", self.max_results, 1, PAGE_MAX);
+        checks.finish()
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct RandomPassword {

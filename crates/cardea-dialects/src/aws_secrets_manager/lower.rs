@@ -10,8 +10,8 @@ use crate::aws::json::{self, Fault};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_model::operation::{
-    FilterField, FilterText, ManySecrets, NewSecret, NewVersion, PasswordWish, RotateWish, SecretAct, SecretFilter,
-    SecretOrder, SecretQuery, SecretRef, SecretUpdate, VersionRef,
+    FilterField, FilterText, ManySecrets, NewPolicy, NewSecret, NewVersion, PasswordWish, PolicyAct, RotateWish,
+    SecretAct, SecretFilter, SecretOrder, SecretQuery, SecretRef, SecretUpdate, VersionRef,
 };
 use cardea_model::secret::{STAGE_CURRENT, SecretCursor, SecretValue};
 use cardea_model::wire::WireRequest;
@@ -89,10 +89,11 @@ impl Asked<'_> {
             "RemoveRegionsFromReplication" => ("RemoveRegionsFromReplication", self.remove_regions()?),
             "StopReplicationToReplica" => ("StopReplicationToReplica", self.only_id(SecretAct::Detach)?),
             "GetRandomPassword" => ("GetRandomPassword", self.password()?),
-            // None can be written, so that there is none to read or to remove; tools ask nevertheless.
-            "GetResourcePolicy" => ("GetResourcePolicy", self.policy()?),
-            "DeleteResourcePolicy" => ("DeleteResourcePolicy", self.policy()?),
-            "ListResourcePolicies" => ("ListResourcePolicies", self.versions()?),
+            "GetResourcePolicy" => ("GetResourcePolicy", self.policy(PolicyAct::Read)?),
+            "PutResourcePolicy" => ("PutResourcePolicy", self.put_policy()?),
+            "DeleteResourcePolicy" => ("DeleteResourcePolicy", self.policy(PolicyAct::Delete)?),
+            "ListResourcePolicies" => ("ListResourcePolicies", self.list_policies()?),
+            "ValidateResourcePolicy" => ("ValidateResourcePolicy", self.validate_policy()?),
             _ => return Err(Fault::unknown_operation()),
         })
     }
@@ -121,7 +122,8 @@ impl Asked<'_> {
         let input: inputs::Get = json::input(self.wire)?;
         input.check()?;
         let (version, wanted) = match (input.version_id, input.version_stage) {
-            (None, None) => (VersionRef::Stage(STAGE_CURRENT.to_owned()), STAGE_CURRENT.to_owned()),
+            // Not the current label: a condition on labels tells who names one from who names none.
+            (None, None) => (VersionRef::Current, STAGE_CURRENT.to_owned()),
             (None, Some(stage)) => (VersionRef::Stage(stage.clone()), stage),
             (Some(id), None) => (VersionRef::Id(id), "id".to_owned()),
             (Some(id), Some(stage)) => (VersionRef::IdAt { id, stage }, "id".to_owned()),
@@ -255,19 +257,51 @@ impl Asked<'_> {
         self.one(input.secret_id.as_ref(), SecretAct::Rotate(wish))
     }
 
-    fn policy(&mut self) -> Result<SecretOp, Fault> {
+    fn policy(&mut self, act: PolicyAct) -> Result<SecretOp, Fault> {
         let input: inputs::Policy = json::input(self.wire)?;
         input.check()?;
-        if input.policy_name.is_some_and(|name| name != names::POLICY_NAME) {
-            return Err(Fault::new(INVALID_PARAMETER, "The only policy name is default."));
+        check_policy_name(input.policy_name)?;
+        self.one(input.secret_id.as_ref(), SecretAct::Policy(act))
+    }
+
+    fn put_policy(&mut self) -> Result<SecretOp, Fault> {
+        let input: inputs::PutPolicy = json::input(self.wire)?;
+        input.check()?;
+        check_policy_name(input.policy_name)?;
+        let not_public = input.block_public_policy.unwrap_or_default();
+        let new = self.new_policy(input.resource_policy, not_public);
+        self.one(input.secret_id.as_ref(), SecretAct::Policy(PolicyAct::Put(new)))
+    }
+
+    fn validate_policy(&mut self) -> Result<SecretOp, Fault> {
+        let input: inputs::ValidatePolicy = json::input(self.wire)?;
+        input.check()?;
+        let new = self.new_policy(input.resource_policy, true);
+        match &input.secret_id {
+            None => Ok(SecretOp::CheckPolicy { text: new.text }),
+            id => self.one(id.as_ref(), SecretAct::Policy(PolicyAct::Check(new))),
         }
-        self.one(input.secret_id.as_ref(), SecretAct::Describe)
+    }
+
+    fn new_policy(&self, text: Option<String>, not_public: bool) -> NewPolicy {
+        let arn_front = Some(names::arn_front(self.config, &self.region));
+        NewPolicy { text: text.unwrap_or_default(), arn_front, not_public }
+    }
+
+    fn list_policies(&mut self) -> Result<SecretOp, Fault> {
+        let input: inputs::ListPolicies = json::input(self.wire)?;
+        input.check()?;
+        // A secret has one policy or none, so that no page leads to another.
+        if input.next_token.is_some() {
+            return Err(paging::bad_token());
+        }
+        self.one(input.secret_id.as_ref(), SecretAct::Policy(PolicyAct::List))
     }
 
     fn versions(&mut self) -> Result<SecretOp, Fault> {
         let input: inputs::Versions = json::input(self.wire)?;
         input.check()?;
-        let op = self.one(input.secret_id.as_ref(), SecretAct::Describe)?;
+        let op = self.one(input.secret_id.as_ref(), SecretAct::Versions)?;
         let deprecated = input.include_deprecated.unwrap_or_default();
         let bound_to = format!("versions {deprecated} {}", op.path().map(ToString::to_string).unwrap_or_default());
         self.page(bound_to, input.max_results, inputs::PAGE_MAX, input.next_token)?;
@@ -402,6 +436,13 @@ impl Asked<'_> {
             kinds: kinds.filter(|kind| !kind.is_empty()).collect(),
             each: input.require_each_included_type.unwrap_or(true),
         }))
+    }
+}
+
+fn check_policy_name(name: Option<String>) -> Result<(), Fault> {
+    match name.is_none_or(|name| name == names::POLICY_NAME) {
+        true => Ok(()),
+        false => Err(Fault::new(INVALID_PARAMETER, "The only policy name is default.")),
     }
 }
 

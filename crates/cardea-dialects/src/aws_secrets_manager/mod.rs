@@ -12,8 +12,11 @@
 //!   that it is replicated to: the same record, through another door. One that Vault's clients made is in all of them.
 //! - `AWSCURRENT` is what a plain read of any dialect serves. Tags are Vault's custom metadata.
 //!
-//! Absent, and answered as AWS answers an operation it does not know: writing and validating resource policies, replicas in
-//! other accounts. A replica stays one: a name is one secret's in all regions. `KmsKeyId` is kept and shown; the barrier's own keys seal every secret. `LastAccessedDate` is left out: the log
+//! Resource policies are texts here: what one says is known to cardea-policy, and asked by the kernel at every door.
+//!
+//! Absent, and answered as AWS answers an operation it does not know: replicas in other accounts. A replica stays one: a name
+//! is one secret's in all regions. `KmsKeyId` is kept and shown; the barrier's own keys seal every secret. `LastAccessedDate`
+//! is left out: the log
 //! knows who read what, and when.
 //!
 //! Invariants: no input value is echoed into an error; an id that names another account, region or an earlier secret of the

@@ -123,6 +123,11 @@ pub(super) fn name_of(path: &str) -> Option<String> {
 }
 
 pub(super) fn arn(config: &DialectConfig, region: &str, name: &str, short_id: &str) -> String {
+    format!("{}{name}-{short_id}", arn_front(config, region))
+}
+
+/// What stands before the name in the ARN of a secret.
+pub(super) fn arn_front(config: &DialectConfig, region: &str) -> String {
     let (partition, account) = (json::partition(region), json::account(config));
-    format!("arn:{partition}:{SERVICE}:{region}:{account}:secret:{name}-{short_id}")
+    format!("arn:{partition}:{SERVICE}:{region}:{account}:secret:")
 }

@@ -28,7 +28,12 @@ pub(super) fn read(bound_to: &str, token: &str) -> Result<SecretCursor, Fault> {
         let (at_ms, skip) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         Some(SecretCursor { at_ms, skip, after: parts.next()?.to_owned() })
     };
-    read().ok_or_else(|| Fault::new("InvalidNextTokenException", "The NextToken value is invalid."))
+    read().ok_or_else(bad_token)
+}
+
+/// The refusal of a token that leads nowhere.
+pub(super) fn bad_token() -> Fault {
+    Fault::new("InvalidNextTokenException", "The NextToken value is invalid.")
 }
 
 /// Tells lists apart, and tokens from what was garbled; no secret, and no defense (FNV-1a, 64 bits).

@@ -8,8 +8,8 @@ use super::paging;
 use crate::aws::json::{self, MessageMember};
 use cardea_model::rotation::{Rotation, RotationSettings};
 use cardea_model::secret::{
-    ContentForm, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretPage, SecretReplica, SecretReport,
-    Version, VersionState, short_id,
+    ContentForm, PolicyFinding, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretPage,
+    SecretReplica, SecretReport, Version, VersionState, short_id,
 };
 use cardea_model::wire::WireResponse;
 use cardea_model::{Answer, Body, Cause, Error, Payload, Refusal, RequestId, Timestamp};
@@ -243,8 +243,38 @@ struct PasswordForm<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct NoPolicies {
-    resource_policies: [(); 0],
+struct PoliciesForm {
+    resource_policies: Vec<PolicyNameForm>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PolicyNameForm {
+    policy_name: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PolicyForm<'a> {
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_policy: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ValidationForm {
+    policy_validation_passed: bool,
+    validation_errors: Vec<ValidationError>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ValidationError {
+    check_name: &'static str,
+    error_message: String,
 }
 
 #[derive(Serialize)]
@@ -287,6 +317,7 @@ impl Place<'_> {
                 SecretReport::Password(password) => {
                     self.write(id, FRAME_BYTES + 4096, &PasswordForm { random_password: password.expose() })
                 }
+                SecretReport::PolicyCheck(findings) => self.validation(id, &findings),
             },
             _ => self.refuse(Some(id), &Error::internal("an answer of another kind")),
         }
@@ -432,7 +463,14 @@ impl Place<'_> {
                 self.write(id, FRAME_BYTES, &ReplicationForm { arn, replication_status: replicas(secret) })
             }
             "TagResource" | "UntagResource" => self.write(id, FRAME_BYTES, &Nothing {}),
-            "ListResourcePolicies" => self.write(id, FRAME_BYTES, &NoPolicies { resource_policies: [] }),
+            "GetResourcePolicy" => {
+                let form = PolicyForm { arn, name, resource_policy: facts.policy.as_deref() };
+                self.write(id, FRAME_BYTES + facts.policy.as_ref().map_or(0, |policy| policy.len() * 2), &form)
+            }
+            "ListResourcePolicies" => {
+                let named = facts.policy.iter().map(|_| PolicyNameForm { policy_name: names::POLICY_NAME });
+                self.write(id, FRAME_BYTES, &PoliciesForm { resource_policies: named.collect() })
+            }
             _ => {
                 let version = facts.version.and_then(|number| secret.version(number));
                 let token = Some(self.flag(names::TOKEN)).filter(|token| !token.is_empty());
@@ -453,6 +491,14 @@ impl Place<'_> {
                 self.write(id, FRAME_BYTES, &form)
             }
         }
+    }
+
+    fn validation(&self, id: &RequestId, findings: &[PolicyFinding]) -> WireResponse {
+        let errors = findings.iter().map(errors::checked);
+        let errors = errors.map(|(check_name, error_message)| ValidationError { check_name, error_message });
+        let form =
+            ValidationForm { policy_validation_passed: findings.is_empty(), validation_errors: errors.collect() };
+        self.write(id, FRAME_BYTES, &form)
     }
 
     fn rotation(&self, rotation: &Rotation) -> RotationForm {

@@ -66,14 +66,7 @@ fn requests_are_known_by_their_target() {
 
 #[test]
 fn what_is_absent_is_unknown() {
-    for operation in [
-        "PutResourcePolicy",
-        "ValidateResourcePolicy",
-        "AssociateCrossAccountReplica",
-        "DisassociateCrossAccountReplica",
-        "getSecretValue",
-        "",
-    ] {
+    for operation in ["AssociateCrossAccountReplica", "DisassociateCrossAccountReplica", "getSecretValue", ""] {
         assert_eq!(fault(operation, "{}").0, "UnknownOperationException", "{operation}");
     }
 }
@@ -161,6 +154,26 @@ fn broken_constraints_have_awss_words_and_no_value() {
         ("ListSecrets", json!({ "NextToken": "x" }), "InvalidNextTokenException", String::new()),
         ("UpdateSecretVersionStage", json!({ "SecretId": "a", "VersionStage": "s" }), p, String::new()),
         ("GetResourcePolicy", json!({ "SecretId": "a", "PolicyName": "other" }), p, String::new()),
+        ("PutResourcePolicy", json!({ "SecretId": "a" }), v, named("resourcePolicy", "not be null")),
+        (
+            "PutResourcePolicy",
+            json!({ "SecretId": "a", "ResourcePolicy": "" }),
+            v,
+            named("resourcePolicy", "have length greater than or equal to 1"),
+        ),
+        (
+            "ValidateResourcePolicy",
+            json!({ "ResourcePolicy": " ".repeat(20_481) }),
+            v,
+            named("resourcePolicy", "have length less than or equal to 20480"),
+        ),
+        ("ValidateResourcePolicy", json!({ "ResourcePolicy": "{}", "SecretId": "a b" }), v, String::new()),
+        (
+            "ListResourcePolicies",
+            json!({ "SecretId": "a", "NextToken": "x" }),
+            "InvalidNextTokenException",
+            String::new(),
+        ),
         (
             "GetResourcePolicy",
             json!({ "SecretId": "a", "PolicyName": "a b" }),

@@ -24,16 +24,22 @@
 //!   a pending version, kept before the source hears of it, and becomes the current one after a login with it. This engine
 //!   knows no source: the kernel asks the rotator that the settings name, and brings back what came of it.
 //!
+//! - A secret can have a resource policy (`policy`), a document of AWS's form that decides beside Vault's policies. It is kept
+//!   byte for byte under the secret's id, and leaves with it.
+//!
 //! It must never answer a payload where a form asks for metadata, and its `transcripts/` are a promise to clients: each
 //! file is a sequence that starts on a fresh mount at `secret/`. A request is `> METHOD path?query` with its JSON body on
 //! the next line; its answer is `< status` with the JSON body on the next line. In the answer, the string `*` stands for
 //! any value; the outermost object may have members that are not named, all inner objects are complete. Lines
 //! that start with `#` are comments.
 
+mod attached;
 mod model;
 mod ops;
 mod password;
 mod posture;
+mod policy;
+mod policy_forms;
 mod query;
 mod regions;
 mod retirement;
@@ -54,11 +60,12 @@ pub use crate::kv::version1::KvV1;
 use crate::kv::ops::{Fate, Patched};
 use crate::kv::routes::{Op, SubkeysForm};
 use cardea_model::mount::Mount;
-use cardea_model::secret::SecretReport;
-use cardea_model::{Body, Error, Method, Payload, SecretOp};
+use cardea_model::operation::SecretRef;
+use cardea_model::secret::{SecretFault, SecretReport};
+use cardea_model::{Body, CanonicalPath, Error, Method, Payload, SecretOp};
 use cardea_sdk::engine::SharedOp;
 use cardea_sdk::rotation::Rotates;
-use cardea_sdk::{Context, Done, Engine, Outcome, Route, async_trait};
+use cardea_sdk::{Attached, Context, Done, Engine, Outcome, Route, async_trait};
 
 /// The engine of version 2; it has no state of its own.
 pub struct Kv;
@@ -122,6 +129,10 @@ impl Engine for Kv {
                 let password = password::random(cx.rng, wish)?;
                 Ok(Done::body(Body::Secrets(Box::new(SecretReport::Password(password)))))
             }
+            Op::Secret(SecretOp::CheckPolicy { text }) => {
+                let findings = policy::findings(text, true);
+                Ok(Done::body(Body::Secrets(Box::new(SecretReport::PolicyCheck(findings)))))
+            }
             Op::Patch { path, change, check } => match ops::patch(cx, path, change, *check).await? {
                 Patched::Written(answer) => Ok(Done::body(Body::Secret(Box::new(answer)))),
                 Patched::Gone(mut answer) => {
@@ -179,6 +190,15 @@ impl Engine for Kv {
                 };
                 Done::object(&form(&shown))
             }
+            Op::PolicyRead { path } => match policy::read(cx, &whole(path)).await {
+                Ok((secret, Some(text))) => Done::object(&policy_forms::form(&secret, &text)),
+                Ok((_, None)) => Err(Error::not_found()),
+                // As everything reads here that is marked for deletion.
+                Err(error) if SecretFault::of(&error).is_some() => Err(Error::not_found()),
+                Err(error) => Err(error),
+            },
+            Op::PolicyWrite { path, new } => policy::put(cx, &whole(path), new).await.map(|_| Done::empty()),
+            Op::PolicyDelete { path } => policy::delete(cx, &whole(path)).await.map(|_| Done::empty()),
         }
     }
 
@@ -187,6 +207,14 @@ impl Engine for Kv {
             Some(path) => ops::exists(cx, path).await,
             None => Ok(true),
         }
+    }
+
+    fn attaches(&self) -> bool {
+        true
+    }
+
+    async fn attached(&self, cx: &mut Context<'_>, op: &Op) -> Result<Option<Attached>, Error> {
+        attached::of_op(cx, op).await
     }
 
     fn rotates(&self) -> Option<&dyn Rotates> {
@@ -209,7 +237,13 @@ impl Engine for Kv {
             SecretOp::List(_) => ("secrets-list", "metadata/".to_owned()),
             SecretOp::ReadMany(_) => ("secrets-read", "data/".to_owned()),
             SecretOp::Password(_) => ("random-password", "random-password".to_owned()),
+            SecretOp::CheckPolicy { .. } => ("policy-check", "policy-check".to_owned()),
         };
         Some(SharedOp { op: Op::Secret(op), route, path })
     }
+}
+
+/// A secret that is meant by its path alone.
+fn whole(path: &CanonicalPath) -> SecretRef {
+    SecretRef { path: path.clone(), short_id: None, region: None }
 }

@@ -9,15 +9,18 @@
 //! | `doomed` | `<purge time in ms, 20 digits>/<path>` | [`Doomed`]: secrets marked for deletion, by the end of their window |
 //! | `rotation` | path of the secret | [`RotationRecord`]: how its credential changes at its source, and how far it has come |
 //! | `rotation-due` | `<time in ms, 20 digits>/<path>` | [`RotationDue`]: rotations by when something is to be done |
+//! | `policy` | secret id | [`StoredPolicy`]: the resource policy of a secret, byte for byte |
 //! | `purge` | `<secret id>/<from, 20 digits>-<to, 20 digits>` | [`Purge`]: payloads that nothing points at any more |
 
 use cardea_model::rotation::Rotation;
 use cardea_model::secret::Secret;
 use cardea_model::{Error, Payload, Timestamp};
+use cardea_policy::iam::{Document, DocumentKind};
 use cardea_storage::json_record;
 use cardea_storage::record::{Record, Wiped};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Name of the one [`Config`] record of a mount.
 pub const CONFIG_NAME: &str = "kv";
@@ -63,6 +66,45 @@ impl Record for StoredPayload {
             }
             _ => Err(Error::internal("a payload record has a form that this release does not know")),
         }
+    }
+}
+
+/// The resource policy of a secret, under its id: an earlier or later secret of the same name has none of it.
+pub struct StoredPolicy {
+    pub text: String,
+    /// `None` if this release cannot read what was kept.
+    pub document: Option<Arc<Document>>,
+}
+
+/// First byte of a stored policy; the text follows as it came.
+const POLICY_FORM: u8 = 1;
+
+impl StoredPolicy {
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        let document = Document::parse(&text, DocumentKind::Secret).ok().map(Arc::new);
+        Self { text, document }
+    }
+}
+
+impl Record for StoredPolicy {
+    const KIND: &'static str = "policy";
+    // Read once, asked for every request.
+    const CACHED: bool = true;
+
+    fn encode(&self) -> Result<Wiped, Error> {
+        let mut out = Wiped::new(Vec::with_capacity(1 + self.text.len()));
+        out.push(POLICY_FORM);
+        out.extend_from_slice(self.text.as_bytes());
+        Ok(out)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let text = match bytes.split_first() {
+            Some((&POLICY_FORM, text)) => std::str::from_utf8(text).ok(),
+            _ => None,
+        };
+        text.map(|text| Self::new(text.to_owned())).ok_or_else(|| Error::internal("a policy record does not parse"))
     }
 }
 

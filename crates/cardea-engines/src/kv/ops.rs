@@ -2,7 +2,9 @@
 //! what `tree` does; answers are records and typed answers that `routes` gives a form. What only some dialects ask for
 //! stands in `shared`.
 
-use crate::kv::model::{CONFIG_NAME, Config, DeleteAfter, Doomed, Pointer, Purge, PurgeRange, StoredPayload};
+use crate::kv::model::{
+    CONFIG_NAME, Config, DeleteAfter, Doomed, Pointer, Purge, PurgeRange, StoredPayload, StoredPolicy,
+};
 use crate::kv::routes::{ConfigChange, MetadataChange, Page, SecretChange};
 use crate::kv::tree;
 use cardea_model::limit::{
@@ -273,6 +275,7 @@ pub fn new_secret(cx: &Context<'_>, path: &CanonicalPath) -> Result<Secret, Erro
         description: String::new(),
         key_id: None,
         staged: false,
+        policy_arn: None,
         settings: SecretSettings::default(),
         regions: None,
         stages: BTreeMap::new(),
@@ -466,6 +469,9 @@ async fn bury(cx: &mut Context<'_>) -> Result<(), Error> {
 /// Removes a secret with everything it had, and up to `at_once` of its payloads now.
 pub fn forget(cx: &mut Context<'_>, secret: Secret, at_once: usize) -> Result<(), Error> {
     cx.state.delete::<Pointer>(&secret.path);
+    if secret.policy_arn.is_some() {
+        cx.state.delete::<StoredPolicy>(&secret.id);
+    }
     if let Some(deletion) = &secret.deleted {
         cx.state.delete::<Doomed>(&Doomed::name(deletion.purge_at, &secret.path));
     }

@@ -3,7 +3,7 @@
 //! that is not known must never look like one that did not happen.
 
 use crate::kv::model::{Limits, POSTURE_NAME, Pointer, PostureLimits};
-use crate::kv::query::{LOOKED_AT_MAX, may_see};
+use crate::kv::query::{LOOKED_AT_MAX, seen};
 use crate::kv::rotation;
 use crate::kv::routes::Op;
 use cardea_model::consumer::SecretReaders;
@@ -209,16 +209,14 @@ async fn list(
         let Some(end) = names.last() else { return Ok(form) };
         cursor = Some(end.clone());
         for name in &names {
-            if !may_see(cx, name) {
-                continue;
-            }
+            let Some(seen) = seen(cx, name).await? else { continue };
             if form.secrets.len() >= limit || looked_at >= LOOKED_AT_MAX {
                 form.next = last;
                 return Ok(form);
             }
             looked_at += 1;
             last = Some(name.clone());
-            let Some(pointer) = cx.state.peek::<Pointer>(name).await? else { continue };
+            let Some(pointer) = seen.0 else { continue };
             let secret = &pointer.0;
             if secret.deleted.is_some() || secret.version(secret.current).is_none() {
                 continue;

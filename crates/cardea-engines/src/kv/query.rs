@@ -3,13 +3,13 @@
 //! may not see.
 
 use crate::kv::model::Pointer;
-use crate::kv::{policy_name, regions, shared};
+use crate::kv::{attached, policy_name, regions, shared};
 use cardea_model::operation::{ManySecrets, SecretOrder, SecretQuery, SecretRef, VersionRef};
 use cardea_model::secret::{
-    STAGE_CURRENT, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFault, SecretPage, SecretPlace, name_of_path,
+    Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFault, SecretPage, SecretPlace, name_of_path,
 };
 use cardea_model::{Action, CanonicalPath, Cause, Error};
-use cardea_sdk::Context;
+use cardea_sdk::{Context, Question};
 use std::sync::Arc;
 
 /// Most secrets that one request looks at, of those that the caller may see: some tens of milliseconds of work. A list by name
@@ -34,14 +34,12 @@ pub async fn list(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPag
     let mut looked_at = 0;
     while let Some(names) = walk.next(cx).await? {
         for name in &names {
-            if !may_see(cx, name) {
-                continue;
-            }
+            let Some(seen) = seen(cx, name).await? else { continue };
             looked_at += 1;
             if looked_at > LOOKED_AT_MAX {
                 return Err(SecretFault::TooManyToSort.into());
             }
-            found.extend(shown(cx, query, name).await?);
+            found.extend(seen.0.filter(|pointer| is_wanted(cx, query, &pointer.0)));
         }
     }
     let place = |secret: &Secret| (instant(query.order, secret), secret.path.clone());
@@ -83,9 +81,7 @@ async fn by_name(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage
     while let Some(names) = walk.next(cx).await? {
         for name in &names {
             // Before anything is counted: a client can make up its place, and must learn nothing from where that leads.
-            if !may_see(cx, name) {
-                continue;
-            }
+            let Some(seen) = seen(cx, name).await? else { continue };
             if to_skip > 0 {
                 to_skip -= 1;
                 place.skip += 1;
@@ -96,12 +92,12 @@ async fn by_name(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage
                 return Ok(page);
             }
             looked_at += 1;
-            match shown(cx, query, name).await? {
-                None => place.skip += 1,
-                Some(pointer) => {
+            match seen.0 {
+                Some(pointer) if is_wanted(cx, query, &pointer.0) => {
                     place = SecretCursor { after: name.clone(), skip: 0, at_ms: 0 };
                     page.secrets.push(pointer.0.clone());
                 }
+                _ => place.skip += 1,
             }
         }
     }
@@ -145,23 +141,32 @@ impl Walk {
     }
 }
 
-pub(super) fn may_see(cx: &Context<'_>, path: &str) -> bool {
-    cx.rights.allows(Action::Read, &policy_name(cx.mount, "metadata", path))
+/// A name that the caller may know of; the secret itself may be gone by now.
+pub(super) struct Seen(pub Option<Arc<Pointer>>);
+
+/// By Vault's policies, and by the secret's own, which can hide it and cannot show it: as at AWS, that lets nobody list.
+pub(super) async fn seen(cx: &mut Context<'_>, path: &str) -> Result<Option<Seen>, Error> {
+    let name = policy_name(cx.mount, "metadata", path);
+    if !cx.rights.allows(Action::Read, &name) {
+        return Ok(None);
+    }
+    let Some(pointer) = cx.state.peek::<Pointer>(path).await? else { return Ok(Some(Seen(None))) };
+    let questions = vec![Question::new("secretsmanager:DescribeSecret")];
+    let hidden = match attached::of_secret(cx, &pointer.0, questions).await? {
+        Some(attached) => !cx.rights.allows_with(Action::Read, &name, &attached),
+        None => false,
+    };
+    Ok((!hidden).then_some(Seen(Some(pointer))))
 }
 
-/// The secret at a path, if the query wants it and the caller may know of it.
-async fn shown(cx: &mut Context<'_>, query: &SecretQuery, path: &str) -> Result<Option<Arc<Pointer>>, Error> {
-    if !may_see(cx, path) {
-        return Ok(None);
-    }
-    let Some(pointer) = cx.state.peek::<Pointer>(path).await? else { return Ok(None) };
-    let secret = &pointer.0;
+/// Whether the query wants a secret that the caller may know of.
+fn is_wanted(cx: &Context<'_>, query: &SecretQuery, secret: &Secret) -> bool {
     let is_here = regions::place(secret, query.region.as_deref()) != SecretPlace::Nowhere;
     if !is_here || secret.is_past(cx.now) || (secret.deleted.is_some() && !query.with_deleted) {
-        return Ok(None);
+        return false;
     }
-    let name = name_of_path(path).unwrap_or_else(|| path.to_owned());
-    Ok(query.filters.iter().all(|filter| filter.holds(secret, &name)).then_some(pointer))
+    let name = name_of_path(&secret.path).unwrap_or_else(|| secret.path.clone());
+    query.filters.iter().all(|filter| filter.holds(secret, &name))
 }
 
 /// Reads several secrets. What is refused for one of them is said of that one.
@@ -226,10 +231,22 @@ fn is_of_item(error: &Error) -> bool {
 }
 
 async fn read_one(cx: &mut Context<'_>, wanted: &SecretRef) -> Result<SecretAnswer, Error> {
-    if !cx.rights.allows(Action::Read, &policy_name(cx.mount, "data", wanted.path.as_str())) {
+    let name = policy_name(cx.mount, "data", wanted.path.as_str());
+    let attached = match cx.state.peek::<Pointer>(wanted.path.as_str()).await? {
+        Some(pointer) if !pointer.0.is_past(cx.now) && shared::check_meant(wanted, &pointer.0).is_ok() => {
+            let question = attached::value(&VersionRef::Current, &pointer.0);
+            attached::of_secret(cx, &pointer.0, vec![question]).await?
+        }
+        _ => None,
+    };
+    let allowed = match attached {
+        Some(attached) => cx.rights.allows_with(Action::Read, &name, &attached),
+        None => cx.rights.allows(Action::Read, &name),
+    };
+    if !allowed {
         return Err(Error::denied());
     }
-    let answer = shared::read(cx, wanted, &VersionRef::Stage(STAGE_CURRENT.to_owned())).await?;
+    let answer = shared::read(cx, wanted, &VersionRef::Current).await?;
     match answer.payload {
         Some(_) => Ok(answer),
         None => Err(SecretFault::NoVersion.into()),

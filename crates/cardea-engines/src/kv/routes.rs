@@ -3,10 +3,11 @@
 
 use crate::kv::model::{Config, DeleteAfter, Pointer};
 use crate::kv::ops::{VERSIONS_KEPT_MAX, versions_kept};
+use crate::kv::policy_forms::{self, POLICY_FIELDS};
 use crate::kv::posture::{self, PostureAct};
 use crate::kv::rotation_forms::{self, PROOF_FIELDS, ROTATION_FIELDS, RotationAct};
 use cardea_model::loose::{self, Flag, Int, Pairs, Text};
-use cardea_model::operation::VersionRef;
+use cardea_model::operation::{NewPolicy, VersionRef};
 use cardea_model::secret::{ContentForm, SecretAnswer, Version, VersionState};
 use cardea_model::time::{go_duration, parse_duration_s};
 use cardea_model::{Body, CanonicalPath, Error, Payload, SecretOp, Timestamp};
@@ -70,6 +71,16 @@ pub enum Op {
     },
     /// Which secrets are older, or less used, than their owner wants.
     Posture(PostureAct),
+    PolicyRead {
+        path: CanonicalPath,
+    },
+    PolicyWrite {
+        path: CanonicalPath,
+        new: NewPolicy,
+    },
+    PolicyDelete {
+        path: CanonicalPath,
+    },
     /// What is asked about the rotation of a secret.
     Rotation {
         path: CanonicalPath,
@@ -94,6 +105,9 @@ impl Op {
             | Self::MetadataWrite { path, .. }
             | Self::MetadataPatch { path, .. }
             | Self::MetadataDelete { path }
+            | Self::PolicyRead { path }
+            | Self::PolicyWrite { path, .. }
+            | Self::PolicyDelete { path }
             | Self::Rotation { path, .. } => Some(path),
         }
     }
@@ -248,6 +262,15 @@ pub static ROUTES: &[Route<Op>] = &[
         .example(r#"{"max_age": "2160h", "max_unread": "720h", "must_rotate": true}"#),
     Route::delete("posture-limits-delete", "posture-limits/{kind}", |p| Bound::try_read(p, posture::remove_limits))
         .help("Removes the limits of a kind."),
+    Route::read("policy-read", "policy/{path..}", |p| Bound::try_read(p, |at: At| Ok(Op::PolicyRead { path: at.path()? })))
+        .clear_answer(POLICY_FIELDS)
+        .help("Reads the resource policy of a secret, as it was written, and the ARN by which it knows the secret."),
+    Route::write("policy-write", "policy/{path..}", |p| Bound::try_read(p, policy_forms::write))
+        .clear(POLICY_FIELDS)
+        .help("Attaches a resource policy: a document of AWS's form, which decides beside Vault's policies at every door. Who may write it can give every right on the secret. arn is the ARN by which the policy knows the secret; what of it is not the secret's own (region, account) stays as it was where it is left out.")
+        .example(r#"{"policy": "{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Deny\", \"Principal\": \"*\", \"Action\": \"secretsmanager:DeleteSecret\", \"Resource\": \"*\"}]}"}"#),
+    Route::delete("policy-delete", "policy/{path..}", |p| Bound::try_read(p, |at: At| Ok(Op::PolicyDelete { path: at.path()? })))
+        .help("Takes the resource policy of a secret away."),
 ];
 
 /// Rows of operations that only dialects with typed operations ask for. No path leads to them; what each caller is shown is
@@ -262,6 +285,9 @@ pub static SHARED_ROUTES: &[Route<Op>] = &[
     Route::read("random-password", "", |_| Err(Error::internal("a shared row is not bound by paths")))
         .access(Access::Authenticated)
         .help("Makes a random password."),
+    Route::read("policy-check", "", |_| Err(Error::internal("a shared row is not bound by paths")))
+        .access(Access::Authenticated)
+        .help("Says what is to be said against a resource policy, whatever the secret."),
 ];
 
 // ---- requests ----

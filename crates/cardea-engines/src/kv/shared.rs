@@ -3,17 +3,17 @@
 
 use crate::kv::model::{Config, Doomed, Pointer, StoredPayload};
 use crate::kv::ops::{self, Draft, PAYLOADS_REMOVED_MAX};
-use crate::kv::{policy_name, regions, rotation};
+use crate::kv::{attached, policy, policy_name, regions, rotation};
 use cardea_crypto::constant_time;
 use cardea_model::limit::METADATA_PAIRS_MAX;
-use cardea_model::operation::{NewSecret, NewVersion, SecretAct, SecretRef, SecretUpdate, VersionRef};
+use cardea_model::operation::{NewSecret, NewVersion, PolicyAct, SecretAct, SecretRef, SecretUpdate, VersionRef};
 use cardea_model::rotation::Rotation;
 use cardea_model::secret::{
     Deletion, STAGE_CURRENT, STAGE_PREVIOUS, Secret, SecretAnswer, SecretFacts, SecretFault, SecretPlace, SecretReport,
     SecretValue,
 };
 use cardea_model::{Action, Body, Error, Timestamp, TtlSeconds};
-use cardea_sdk::Context;
+use cardea_sdk::{Context, Question};
 use std::collections::BTreeMap;
 
 /// Most stage labels of one secret, on all its versions together: they share its record with the states of up to 500.
@@ -25,7 +25,7 @@ const STAGES_OF_VERSION_MAX: usize = 20;
 pub fn equal_route(act: &SecretAct) -> (&'static str, &'static str) {
     match act {
         SecretAct::Read { .. } => ("data-read", "data"),
-        SecretAct::Describe => ("metadata-read", "metadata"),
+        SecretAct::Describe | SecretAct::Versions => ("metadata-read", "metadata"),
         SecretAct::Create(_) | SecretAct::Put(_) | SecretAct::Update(SecretUpdate { value: Some(_), .. }) => {
             ("data-write", "data")
         }
@@ -42,6 +42,7 @@ pub fn equal_route(act: &SecretAct) -> (&'static str, &'static str) {
         SecretAct::Restore => ("undelete", "undelete"),
         SecretAct::Rotate(_) => ("rotate", "rotate"),
         SecretAct::CancelRotation => ("rotation-cancel", "rotation-cancel"),
+        SecretAct::Policy(act) => (policy::equal_route(act), "policy"),
     }
 }
 
@@ -54,7 +55,7 @@ pub async fn act(cx: &mut Context<'_>, at: &SecretRef, act: &SecretAct) -> Resul
         SecretAct::Read { version } => {
             return read(cx, at, version).await.map(|answer| Body::Secret(Box::new(answer)));
         }
-        SecretAct::Describe => {
+        SecretAct::Describe | SecretAct::Versions => {
             let pointer = cx.state.peek::<Pointer>(at.path.as_str()).await?.ok_or_else(Error::not_found)?;
             check_meant(at, &pointer.0)?;
             if pointer.0.is_past(cx.now) {
@@ -86,13 +87,24 @@ pub async fn act(cx: &mut Context<'_>, at: &SecretRef, act: &SecretAct) -> Resul
         SecretAct::Replicate(replicas) => (regions::replicate(cx, at, replicas).await?, None),
         SecretAct::RemoveReplicas(gone) => (regions::remove(cx, at, gone).await?, None),
         SecretAct::Detach => (regions::detach(cx, at).await?, None),
+        SecretAct::Policy(PolicyAct::Read | PolicyAct::List) => {
+            let (secret, policy) = policy::read(cx, at).await?;
+            let facts = SecretFacts { secret, version: None, rotation: None, policy };
+            return Ok(Body::Secrets(Box::new(SecretReport::Facts(Box::new(facts)))));
+        }
+        SecretAct::Policy(PolicyAct::Put(new)) => (policy::put(cx, at, new).await?, None),
+        SecretAct::Policy(PolicyAct::Delete) => (policy::delete(cx, at).await?, None),
+        SecretAct::Policy(PolicyAct::Check(new)) => {
+            let findings = policy::check(cx, at, new).await?;
+            return Ok(Body::Secrets(Box::new(SecretReport::PolicyCheck(findings))));
+        }
     };
     Ok(facts(secret, version, None))
 }
 
 fn facts(secret: Secret, version: Option<u64>, rotation: Option<Rotation>) -> Body {
     let rotation = rotation.map(Box::new);
-    Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts { secret, version, rotation }))))
+    Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts { secret, version, rotation, policy: None }))))
 }
 
 /// A request can name the one secret it means by more than the path, and come from a region that a secret is not in:
@@ -108,16 +120,21 @@ pub fn check_meant(at: &SecretRef, secret: &Secret) -> Result<(), Error> {
     }
 }
 
-/// One version, for a dialect that tells a marked secret from none.
+/// The secret is the one that is meant, and not marked for deletion.
+pub fn check_there(at: &SecretRef, secret: &Secret, now: Timestamp) -> Result<(), Error> {
+    check_meant(at, secret)?;
+    match secret.deleted {
+        Some(_) if secret.is_past(now) => Err(Error::not_found()),
+        Some(_) => Err(SecretFault::MarkedForDeletion.into()),
+        None => Ok(()),
+    }
+}
+
+/// One version, for a dialect that tells a marked secret from none. Where none is named, it is that with the current label.
 pub async fn read(cx: &mut Context<'_>, at: &SecretRef, version: &VersionRef) -> Result<SecretAnswer, Error> {
-    let check = |secret: &Secret, now: Timestamp| {
-        check_meant(at, secret)?;
-        match secret.deleted {
-            Some(_) if !secret.is_past(now) => Err(SecretFault::MarkedForDeletion.into()),
-            _ => Ok(()),
-        }
-    };
-    ops::read_if(cx, &at.path, version, check).await
+    let current = VersionRef::Stage(STAGE_CURRENT.to_owned());
+    let version = if *version == VersionRef::Current { &current } else { version };
+    ops::read_if(cx, &at.path, version, |secret, now| check_there(at, secret, now)).await
 }
 
 /// The secret that is meant, to be changed.
@@ -153,8 +170,13 @@ async fn repeats(
     value: &SecretValue,
 ) -> Result<Option<(u64, bool)>, Error> {
     let Some(version) = secret.versions.iter().find(|version| version.id == id) else { return Ok(None) };
-    let may_read = || cx.rights.allows(Action::Read, &policy_name(cx.mount, "data", &secret.path));
-    let may_know = version.creator == ops::creator(cx) && !version.creator.is_empty() || may_read();
+    let name = policy_name(cx.mount, "data", &secret.path);
+    let question = attached::value(&VersionRef::Id(id.to_owned()), secret);
+    let may_read = match attached::of_secret(cx, secret, vec![question]).await? {
+        Some(attached) => cx.rights.allows_with(Action::Read, &name, &attached),
+        None => cx.rights.allows(Action::Read, &name),
+    };
+    let may_know = version.creator == ops::creator(cx) && !version.creator.is_empty() || may_read;
     // What can no longer be read must not be confirmed either, to who guesses it.
     if !may_know || !version.is_readable(cx.now) {
         return Ok(Some((version.number, false)));
@@ -242,7 +264,12 @@ async fn update(cx: &mut Context<'_>, at: &SecretRef, change: &SecretUpdate) -> 
     if change.value.is_some() && (change.description.is_some() || change.key_id.is_some()) {
         // The request was allowed to write the value; the rest is another name to policies.
         let name = format!("{}metadata/{}", cx.mount.path, at.path);
-        if !cx.rights.allows(Action::Update, &name) {
+        let questions = vec![Question::new("secretsmanager:UpdateSecret")];
+        let allowed = match attached::of_secret(cx, &secret, questions).await? {
+            Some(attached) => cx.rights.allows_with(Action::Update, &name, &attached),
+            None => cx.rights.allows(Action::Update, &name),
+        };
+        if !allowed {
             return Err(Error::denied());
         }
     }

@@ -3,6 +3,7 @@
 
 mod doors;
 mod harness;
+mod policy;
 mod rotation;
 mod sequences;
 mod regions;

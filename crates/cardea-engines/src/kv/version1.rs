@@ -5,11 +5,11 @@
 
 use crate::kv::routes::{self, Op};
 use crate::kv::{Kv, ops};
-use cardea_model::operation::{SecretAct, VersionRef};
+use cardea_model::operation::{PolicyAct, SecretAct, VersionRef};
 use cardea_model::secret::SecretAnswer;
 use cardea_model::{Body, CanonicalPath, Cause, Error, Params, Payload, SecretOp, loose};
 use cardea_sdk::engine::SharedOp;
-use cardea_sdk::{Bound, Context, Done, Engine, Outcome, Route, async_trait};
+use cardea_sdk::{Attached, Bound, Context, Done, Engine, Outcome, Route, async_trait};
 use serde_json::value::RawValue;
 
 /// The engine; it has no state of its own.
@@ -106,10 +106,18 @@ impl Engine for KvV1 {
             Op::List { .. }
             | Op::MetadataDelete { .. }
             | Op::Secret(
-                SecretOp::One { act: SecretAct::Read { .. } | SecretAct::Describe, .. }
+                SecretOp::One {
+                    act:
+                        SecretAct::Read { .. }
+                        | SecretAct::Describe
+                        | SecretAct::Versions
+                        | SecretAct::Policy(PolicyAct::Read | PolicyAct::List),
+                    ..
+                }
                 | SecretOp::List(_)
                 | SecretOp::ReadMany(_)
-                | SecretOp::Password(_),
+                | SecretOp::Password(_)
+                | SecretOp::CheckPolicy { .. },
             ) => Kv.handle(cx, op).await,
             _ => Err(one_version()),
         }
@@ -117,6 +125,15 @@ impl Engine for KvV1 {
 
     async fn exists(&self, cx: &mut Context<'_>, op: &Op) -> Result<bool, Error> {
         Kv.exists(cx, op).await
+    }
+
+    fn attaches(&self) -> bool {
+        true
+    }
+
+    /// One that was attached while the mount was of version 2 holds.
+    async fn attached(&self, cx: &mut Context<'_>, op: &Op) -> Result<Option<Attached>, Error> {
+        Kv.attached(cx, op).await
     }
 
     fn shared_routes(&self) -> &'static [Route<Op>] {
@@ -127,15 +144,21 @@ impl Engine for KvV1 {
     fn secret(&self, op: SecretOp) -> Option<SharedOp<Op>> {
         let (route, path) = match &op {
             SecretOp::Read { path, .. } => ("read", path.to_string()),
-            SecretOp::One { secret, act: SecretAct::Read { .. } | SecretAct::Describe } => {
-                ("read", secret.path.to_string())
-            }
+            SecretOp::One {
+                secret,
+                act:
+                    SecretAct::Read { .. }
+                    | SecretAct::Describe
+                    | SecretAct::Versions
+                    | SecretAct::Policy(PolicyAct::Read | PolicyAct::List),
+            } => ("read", secret.path.to_string()),
             SecretOp::One { secret, act: SecretAct::Delete { .. } } => ("delete", secret.path.to_string()),
             SecretOp::One { secret, .. } => ("write", secret.path.to_string()),
             SecretOp::Write { path, .. } => ("write", path.to_string()),
             SecretOp::List(_) => ("secrets-list", "metadata/".to_owned()),
             SecretOp::ReadMany(_) => ("secrets-read", "data/".to_owned()),
             SecretOp::Password(_) => ("random-password", "random-password".to_owned()),
+            SecretOp::CheckPolicy { .. } => ("policy-check", "policy-check".to_owned()),
         };
         Some(SharedOp { op: Op::Secret(op), route, path })
     }

@@ -29,6 +29,7 @@ mod rotation; // credentials that change at their source
 mod rotation_keys; // keys that a provider makes
 mod rotation_postgres; // the same over a real database
 mod rotation_webhook; // rotations whose steps somebody else does
+mod secret_policies; // documents that decide beside policies
 mod storm; // everything at once
 mod tokens; // what callers show
 mod toy; // one core, two doors

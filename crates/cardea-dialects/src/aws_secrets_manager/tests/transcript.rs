@@ -4,10 +4,10 @@
 
 use super::{AwsSecretsManager, parse, wire};
 use cardea_model::mount::MountClass;
-use cardea_model::operation::{ManySecrets, SecretAct, SecretRef};
+use cardea_model::operation::{ManySecrets, NewPolicy, PolicyAct, SecretAct, SecretRef};
 use cardea_model::secret::{
-    ContentForm, Deletion, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretFault, SecretPage,
-    SecretRegions, SecretReplica, SecretReport, SecretSettings, SecretValue, Version, VersionState,
+    ContentForm, Deletion, PolicyFinding, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretFault,
+    SecretPage, SecretRegions, SecretReplica, SecretReport, SecretSettings, SecretValue, Version, VersionState,
 };
 use cardea_model::{
     Answer, Body, Envelope, Error, Payload, Refusal, RequestId, SecretOp, SecretText, Target, Timestamp,
@@ -77,12 +77,25 @@ fn shown(value: &SecretValue) -> String {
     format!("{:?} {}", value.content, value.payload.text())
 }
 
+fn policy(new: &NewPolicy) -> String {
+    let public = if new.not_public { " not public" } else { "" };
+    format!("{} at {}{public}", new.text, new.arn_front.as_deref().unwrap_or_default())
+}
+
 fn print(op: &SecretOp) -> String {
     match op {
         SecretOp::One { secret, act } => {
             let act = match act {
                 SecretAct::Read { version } => format!("read {version:?}"),
                 SecretAct::Describe => "describe".to_owned(),
+                SecretAct::Versions => "versions".to_owned(),
+                SecretAct::Policy(act) => match act {
+                    PolicyAct::Read => "read policy".to_owned(),
+                    PolicyAct::List => "list policies".to_owned(),
+                    PolicyAct::Delete => "delete policy".to_owned(),
+                    PolicyAct::Put(new) => format!("put policy {}", policy(new)),
+                    PolicyAct::Check(new) => format!("check policy {}", policy(new)),
+                },
                 SecretAct::Create(new) => {
                     let value = new.value.as_ref().map_or("nothing".to_owned(), shown);
                     let replicas = Some(format!(" {:?}", new.replicas)).filter(|_| !new.replicas.is_empty());
@@ -124,6 +137,7 @@ fn print(op: &SecretOp) -> String {
         }
         SecretOp::ReadMany(ManySecrets::Matching(query)) => format!("matching {query:?}"),
         SecretOp::Password(wish) => format!("password {wish:?}"),
+        SecretOp::CheckPolicy { text } => format!("check policy {text}"),
         other => panic!("{other:?}"),
     }
 }
@@ -158,6 +172,7 @@ fn secret(path: &str, deleted: bool) -> Secret {
         description: "the database".to_owned(),
         key_id: None,
         staged: true,
+        policy_arn: None,
         settings: SecretSettings::default(),
         regions: None,
         stages: BTreeMap::from([("AWSCURRENT".to_owned(), 3), ("AWSPREVIOUS".to_owned(), 2)]),
@@ -183,7 +198,7 @@ fn value(path: &str, content: ContentForm, payload: Option<&str>) -> SecretAnswe
 
 /// `object|text|bytes <json>`: a value · `gone`: a version without one · `facts [n]`, `deleted`: facts, with the version that
 /// a change made · `rotates <s>`: facts of one that rotates so often, with a change on its way · `page
-/// [more]`, `batch`, `password <text>` · `denied`, `absent`, `fault <name>`, `invalid <words>`.
+/// [more]`, `batch`, `password <text>` · `policy <text>`, `malformed <reason>` · `passed`, `public`, `refused <reason>`: of a check · `denied`, `absent`, `fault <name>`, `invalid <words>`.
 fn answer(fact: &str) -> Result<Answer, Refusal> {
     let (word, rest) = fact.split_once(' ').unwrap_or((fact, ""));
     let facts = |deleted, version| {
@@ -191,7 +206,11 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
             secret: secret("prod/db", deleted),
             version,
             rotation: None,
+            policy: None,
         }))))
+    };
+    let findings = |finding: Option<PolicyFinding>| {
+        Body::Secrets(Box::new(SecretReport::PolicyCheck(finding.into_iter().collect())))
     };
     let body = match word {
         "object" => Body::Secret(Box::new(value("prod/db", ContentForm::Object, Some(rest)))),
@@ -209,7 +228,12 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
             let regions = Some(SecretRegions { primary: primary.to_owned(), replicas });
             let secret = Secret { regions, ..secret("prod/db", false) };
             let version = rest.parse().ok();
-            Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts { secret, version, rotation: None }))))
+            Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts {
+                secret,
+                version,
+                rotation: None,
+                policy: None,
+            }))))
         }
         "deleted" => facts(true, None),
         "rotates" => {
@@ -228,7 +252,8 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
             });
             let rotation = serde_json::from_value(rotation).unwrap();
             let secret = secret("prod/db", false);
-            Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts { secret, version: None, rotation }))))
+            let facts = SecretFacts { secret, version: None, rotation, policy: None };
+            Body::Secrets(Box::new(SecretReport::Facts(Box::new(facts))))
         }
         "page" => {
             let next = (rest == "more").then(|| SecretCursor { after: "%/b".to_owned(), skip: 1, at_ms: 0 });
@@ -245,6 +270,15 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
             next: None,
         }))),
         "password" => Body::Secrets(Box::new(SecretReport::Password(SecretText::new(rest.to_owned())))),
+        "policy" => {
+            let secret = secret("prod/db", false);
+            let facts = SecretFacts { secret, version: None, rotation: None, policy: Some(rest.to_owned()) };
+            Body::Secrets(Box::new(SecretReport::Facts(Box::new(facts))))
+        }
+        "passed" => findings(None),
+        "public" => findings(Some(PolicyFinding { fault: SecretFault::PolicyPublic, reason: "a reason".to_owned() })),
+        "refused" => findings(Some(PolicyFinding { fault: SecretFault::PolicyMalformed, reason: rest.to_owned() })),
+        "malformed" => return Err(SecretFault::malformed_policy(rest).into()),
         "denied" => return Err(Error::denied().into()),
         "absent" => return Err(Error::not_found().into()),
         "invalid" => return Err(Error::invalid(rest).into()),
@@ -253,6 +287,8 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
                 "Exists" => SecretFault::Exists,
                 "MarkedForDeletion" => SecretFault::MarkedForDeletion,
                 "NoVersion" => SecretFault::NoVersion,
+                "PolicyPublic" => SecretFault::PolicyPublic,
+                "PolicyLocksOut" => SecretFault::PolicyLocksOut,
                 "StageNotOnVersion" => SecretFault::StageNotOnVersion,
                 "Replica" => SecretFault::Replica,
                 "HasReplicas" => SecretFault::HasReplicas,

@@ -9,6 +9,8 @@ use cardea_model::mount::{Mount, MountClass, MountConfig};
 use cardea_model::{
     Action, Body, Caller, Cause, Error, Method, NamespaceId, Origin, Params, SecretOp, Timestamp, TokenKind,
 };
+use cardea_policy::iam::{DocumentQuery, NoConditions, Principal, Verdict};
+use cardea_sdk::attached::{Attached, AttachedDocument};
 use cardea_sdk::context::{Context, Rights, System};
 use cardea_sdk::erased::{AnyEngine, BoundOp, Erased};
 use cardea_sdk::route::ActionRule;
@@ -134,6 +136,22 @@ struct Everything {
 impl Rights for Everything {
     fn allows(&self, _action: Action, path: &str) -> bool {
         !self.denied.iter().any(|start| path.starts_with(start))
+    }
+    /// For a caller of the ARN's account whom nothing vouches for.
+    fn allows_with(&self, action: Action, path: &str, attached: &Attached) -> bool {
+        let AttachedDocument::Is(document) = &attached.document else { return self.allows(action, path) };
+        let account = attached.arn.split(':').nth(4).unwrap_or_default().to_owned();
+        let principal = Principal { account, ..Principal::default() };
+        attached.questions.iter().all(|question| {
+            let (action_name, resource) = (question.action, attached.arn.as_str());
+            let query =
+                DocumentQuery { principal: &principal, action: action_name, resource, conditions: &NoConditions };
+            match document.decide(&query).verdict {
+                Verdict::Denied => false,
+                Verdict::Allowed => true,
+                Verdict::Delegated | Verdict::Silent => self.allows(action, path),
+            }
+        })
     }
     fn has_sudo(&self, _path: &str) -> bool {
         true

@@ -19,7 +19,7 @@ fn text(value: &str) -> SecretValue {
     SecretValue::of_text(value).unwrap()
 }
 
-fn at(name: &str) -> SecretRef {
+pub fn at(name: &str) -> SecretRef {
     SecretRef { path: path(name), short_id: None, region: None }
 }
 
@@ -448,7 +448,7 @@ async fn what_the_caller_may_not_see_is_left_out_everywhere() {
     assert_eq!(one(&bench, "a", SecretAct::Update(update)).await.unwrap_err().cause, Cause::Denied);
 }
 
-async fn batch(bench: &Bench, many: ManySecrets) -> SecretBatch {
+pub async fn batch(bench: &Bench, many: ManySecrets) -> SecretBatch {
     match bench.shared(SecretOp::ReadMany(many)).await.unwrap().1 {
         Body::Secrets(report) => match *report {
             SecretReport::Batch(batch) => batch,
@@ -475,6 +475,7 @@ async fn each_operation_is_judged_as_the_route_that_does_as_much() {
     let table = [
         (SecretAct::Read { version: stage(STAGE_CURRENT) }, "data-read", "data/s"),
         (SecretAct::Describe, "metadata-read", "metadata/s"),
+        (SecretAct::Versions, "metadata-read", "metadata/s"),
         (SecretAct::Rotate(super::rotation::wish("r", Some("database/orders"))), "rotate", "rotate/s"),
         (SecretAct::CancelRotation, "rotation-cancel", "rotation-cancel/s"),
         (update(None), "metadata-write", "metadata/s"),

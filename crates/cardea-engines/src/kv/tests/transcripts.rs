@@ -14,6 +14,7 @@ const TRANSCRIPTS: &[(&str, &str)] = &[
     ("metadata", include_str!("../transcripts/metadata.txt")),
     ("rotation", include_str!("../transcripts/rotation.txt")),
     ("posture", include_str!("../transcripts/posture.txt")),
+    ("policy", include_str!("../transcripts/policy.txt")),
     (VERSION_1, include_str!("../transcripts/version1.txt")),
 ];
 
