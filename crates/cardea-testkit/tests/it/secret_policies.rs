@@ -446,9 +446,9 @@ async fn nobody_is_locked_out_for_good() {
     // Who was let in by the policy alone could not come back after taking the statement away.
     let carol = entity(&server, "carol", &[]).await;
     let managers = statement("Allow", arn("user/entity/carol"), json!("secretsmanager:*ResourcePolicy"));
-    put(&server, &owner, &policy(&[managers.clone()])).await.expect(200);
+    put(&server, &owner, &policy(std::slice::from_ref(&managers))).await.expect(200);
     let other = statement("Allow", arn("user/entity/dave"), json!("secretsmanager:GetSecretValue"));
-    put(&server, &carol, &policy(&[other.clone()])).await.expect(400);
+    put(&server, &carol, &policy(std::slice::from_ref(&other))).await.expect(400);
     put(&server, &carol, &policy(&[managers, other])).await.expect(200);
 
     // Root may shut everybody out, is shut out of the value itself, and can always take the policy back.
