@@ -117,7 +117,10 @@ async fn a_key_of_several_regions_is_one_material_and_each_regions_own_key() {
 
     // The primary waits for its replicas, and a replica may become the primary.
     owner.kms(HOME, "UpdatePrimaryRegion", json!({ "KeyId": id, "PrimaryRegion": AWAY })).await.expect(200);
-    assert_eq!(refusal(owner.kms(HOME, "RotateKeyOnDemand", json!({ "KeyId": id })).await), "UnsupportedOperationException");
+    assert_eq!(
+        refusal(owner.kms(HOME, "RotateKeyOnDemand", json!({ "KeyId": id })).await),
+        "UnsupportedOperationException"
+    );
     owner.kms(AWAY, "RotateKeyOnDemand", json!({ "KeyId": id })).await.expect(200);
     let delete = json!({ "KeyId": id, "PendingWindowInDays": 7 });
     let waits = owner.kms(AWAY, "ScheduleKeyDeletion", delete.clone()).await.expect(200);
@@ -177,7 +180,10 @@ async fn a_secret_is_read_where_it_is_replicated_to_and_changed_at_home() {
     let arn = read.text_at("/ARN");
     assert!(arn.starts_with(&format!("arn:aws:secretsmanager:{AWAY}:")), "{arn}");
     owner.secrets(AWAY, "GetSecretValue", json!({ "SecretId": arn })).await.expect(200);
-    assert_eq!(refusal(owner.secrets(HOME, "GetSecretValue", json!({ "SecretId": arn })).await), "ResourceNotFoundException");
+    assert_eq!(
+        refusal(owner.secrets(HOME, "GetSecretValue", json!({ "SecretId": arn })).await),
+        "ResourceNotFoundException"
+    );
     assert_eq!(refusal(owner.secrets("eu-west-1", "GetSecretValue", get.clone()).await), "ResourceNotFoundException");
     let put = json!({ "SecretId": "prod/db", "SecretString": "two", "ClientRequestToken": token.replace('1', "2") });
     let refused = owner.secrets(AWAY, "PutSecretValue", put.clone()).await.expect(400);

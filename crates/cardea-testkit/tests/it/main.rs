@@ -6,6 +6,7 @@
 
 mod approle; // programs that log in
 mod aws_kms; // the same keys at another door
+mod aws_regions; // one server, several regions
 mod aws_secrets_manager; // the same secrets at another door
 mod aws_sts; // who signs, and with which key
 mod compile_fail; // what must not compile
@@ -13,7 +14,7 @@ mod cves; // the field's published holes
 mod disk; // the embedded store below a whole server
 mod evidence; // who uses what, by the log
 mod jwt; // callers whom somebody else vouches for
-mod key_documents;
+mod key_documents; // documents and grants that decide beside policies
 mod keys; // what opens the server
 mod kill; // broken at every numbered point
 mod kv_version1; // what Vault mounts where nothing is said
