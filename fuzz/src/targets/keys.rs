@@ -2,6 +2,7 @@
 //! encryption contexts never have one form.
 
 use crate::json::Tree;
+use crate::mark;
 use crate::mount::Bench;
 use crate::wire;
 use base64::Engine as _;
@@ -103,9 +104,7 @@ pub fn transit_ciphertext(data: &[u8]) -> bool {
                 opened = true;
             }
             Ok(answer) => assert!(answer.contains("vault:v1:")),
-            Err(error) => {
-                assert!(text.len() < 12 || !error.client.contains(text.as_str()), "an error repeats its input")
-            }
+            Err(error) => mark::absent(&error.client, "an error of a ciphertext"),
         }
     }
     opened
