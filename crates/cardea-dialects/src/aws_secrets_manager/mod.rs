@@ -16,8 +16,7 @@
 //!
 //! Absent, and answered as AWS answers an operation it does not know: replicas in other accounts. A replica stays one: a name
 //! is one secret's in all regions. `KmsKeyId` is kept and shown; the barrier's own keys seal every secret. `LastAccessedDate`
-//! is left out: the log
-//! knows who read what, and when.
+//! is left out: the log knows who read what, and when.
 //!
 //! Invariants: no input value is echoed into an error; an id that names another account, region or an earlier secret of the
 //! same name finds nothing; what an owner's policy hides is in no list and in no paging token. It must never judge a
