@@ -63,7 +63,8 @@ test('errors are those that the SDK has types for', async (t) => {
   const { ask } = await door();
   await assert.rejects(ask('DescribeKey', { KeyId: 'alias/none' }), aws.NotFoundException);
   await assert.rejects(ask('Decrypt', { CiphertextBlob: Buffer.from('junk') }), aws.InvalidCiphertextException);
-  await assert.rejects(ask('GetKeyPolicy', { KeyId: 'alias/none' }), aws.UnsupportedOperationException);
+  await assert.rejects(ask('GetKeyPolicy', { KeyId: 'alias/none' }), aws.NotFoundException);
+  await assert.rejects(ask('ConnectCustomKeyStore', { CustomKeyStoreId: 'cks-none' }), aws.UnsupportedOperationException);
   const made = (await ask('CreateKey', { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' })).KeyMetadata;
   const common = { KeyId: made.KeyId, SigningAlgorithm: 'ECDSA_SHA_256' };
   const { Signature } = await ask('Sign', { ...common, Message: Buffer.from('one') });

@@ -58,6 +58,8 @@ async fn signatures_verify_or_have_a_type() {
     assert!(verify("one").await.unwrap().signature_valid());
     let other = verify("two").await.unwrap_err().into_service_error();
     assert!(other.is_kms_invalid_signature_exception(), "{other:?}");
-    let absent = client.get_key_policy().key_id(id).send().await.unwrap_err();
+    let document = client.get_key_policy().key_id(id).send().await.unwrap();
+    assert!(document.policy().is_some_and(|policy| policy.contains("kms:*")));
+    let absent = client.connect_custom_key_store().custom_key_store_id("cks-none").send().await.unwrap_err();
     assert_eq!(aws_sdk_kms::error::ProvideErrorMetadata::code(&absent), Some("UnsupportedOperationException"));
 }
