@@ -22,6 +22,7 @@ pub mod rotation; // credentials that change at their source
 pub mod database; // database plugins
 pub mod dialect; // front dialects
 pub mod audit_device; // where the log is copied to
+pub mod named; // what an owner declares under names: one, a page of all
 pub mod password; // password policies, shared by every engine that makes passwords
 pub mod erased; // the same traits behind trait objects; what the kernel holds
 

@@ -31,6 +31,7 @@ use cardea_sdk::external::{External, Revoker};
 use cardea_sdk::rotation::Rotator;
 use cardea_sdk::{
     Context, Done, Effect, Engine, ExternalError, Lease, Outcome, OutsideContext, Plan, Recovery, Route, async_trait,
+    named,
 };
 use model::{Config, Credential, NewConfig, Role, Rotation};
 use routes::Op;
@@ -94,7 +95,9 @@ impl Engine for DatabaseEngine {
 
     async fn handle(&self, cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
         match op {
-            Op::ConfigRead(name) => Done::object(&routes::config_form(&ops::config(cx, name).await?)),
+            Op::ConfigRead(name) => {
+                Done::object(&routes::config_form(&named::read::<Config>(&mut cx.state, name).await?))
+            }
             Op::ConfigWrite(name, change) => {
                 let kinds: Vec<&'static str> = self.plugins.iter().map(|plugin| plugin.kind()).collect();
                 let new = ops::changed_config(cx, name, change, &kinds).await?;
@@ -111,9 +114,9 @@ impl Engine for DatabaseEngine {
                 }
                 Ok(Done::empty())
             }
-            Op::ConfigList(page) => Done::keys(ops::list::<Config>(cx, page).await?),
+            Op::ConfigList(page) => Done::keys(named::list::<Config>(&mut cx.state, page).await?),
             Op::Reset(name) => {
-                let config = ops::config(cx, name).await?;
+                let config = named::read::<Config>(&mut cx.state, name).await?;
                 self.forget(&config.connection.id).await;
                 Ok(Done::empty())
             }
@@ -121,10 +124,10 @@ impl Engine for DatabaseEngine {
                 let effect = Effect::of(ROTATE_ROOT, &ops::decide_rotation(cx, name).await?)?;
                 Ok(Outcome::External(Plan { effect, lease: None, recovery: Recovery::Redo }))
             }
-            Op::RoleRead(name) => Done::object(&routes::role_form(&ops::role(cx, name).await?)),
+            Op::RoleRead(name) => Done::object(&routes::role_form(&named::read::<Role>(&mut cx.state, name).await?)),
             Op::RoleWrite(name, change) => ops::write_role(cx, name, change).await.map(|()| Done::empty()),
-            Op::RoleDelete(name) => ops::delete_role(cx, name).await.map(|()| Done::empty()),
-            Op::RoleList(page) => Done::keys(ops::list::<Role>(cx, page).await?),
+            Op::RoleDelete(name) => named::delete::<Role>(&mut cx.state, name).await.map(|()| Done::empty()),
+            Op::RoleList(page) => Done::keys(named::list::<Role>(&mut cx.state, page).await?),
             Op::Credentials(name) => {
                 let (credential, role) = ops::credential(cx, name).await?;
                 let lease = LeaseOffer { ttl: role.default_ttl_s, max_ttl: role.max_ttl_s, renewable: true };
@@ -136,8 +139,8 @@ impl Engine for DatabaseEngine {
 
     async fn exists(&self, cx: &mut Context<'_>, op: &Op) -> Result<bool, Error> {
         match op {
-            Op::ConfigWrite(name, _) => ops::exists::<Config>(cx, name).await,
-            Op::RoleWrite(name, _) => ops::exists::<Role>(cx, name).await,
+            Op::ConfigWrite(name, _) => cx.state.exists::<Config>(name).await,
+            Op::RoleWrite(name, _) => cx.state.exists::<Role>(name).await,
             _ => Ok(true),
         }
     }

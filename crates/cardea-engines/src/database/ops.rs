@@ -4,12 +4,10 @@
 use super::model::{Config, Credential, NewConfig, PendingPassword, Role, Rotation};
 use super::template::{self, Inputs, Template};
 use cardea_crypto::random::base62;
-use cardea_model::limit::LIST_ENTRIES_MAX;
 use cardea_model::{Error, SecretText, TtlSeconds};
 use cardea_sdk::Context;
 use cardea_sdk::database::Connection;
 use cardea_sdk::password::PasswordPolicy;
-use cardea_storage::record::Record;
 
 /// Connections to one server unless a connection says otherwise: Vault's default.
 const OPEN_DEFAULT: u32 = 4;
@@ -51,30 +49,6 @@ pub struct RoleChange {
     /// `Some(None)` takes the mount's.
     pub default_ttl_s: Option<Option<TtlSeconds>>,
     pub max_ttl_s: Option<Option<TtlSeconds>>,
-}
-
-/// Which part of a list is wanted.
-#[derive(Debug, Default)]
-pub struct Page {
-    pub after: Option<String>,
-    pub limit: Option<usize>,
-}
-
-pub async fn config(cx: &mut Context<'_>, name: &str) -> Result<Config, Error> {
-    cx.state.get::<Config>(name).await?.ok_or_else(Error::not_found)
-}
-
-pub async fn role(cx: &mut Context<'_>, name: &str) -> Result<Role, Error> {
-    cx.state.get::<Role>(name).await?.ok_or_else(Error::not_found)
-}
-
-pub async fn exists<R: Record>(cx: &mut Context<'_>, name: &str) -> Result<bool, Error> {
-    cx.state.exists::<R>(name).await
-}
-
-pub async fn list<R: Record>(cx: &mut Context<'_>, page: &Page) -> Result<Vec<String>, Error> {
-    let limit = page.limit.unwrap_or(LIST_ENTRIES_MAX).min(LIST_ENTRIES_MAX);
-    cx.state.names::<R>("", page.after.as_deref(), limit).await
 }
 
 /// The connection as it would be. The caller stores it, at once or when the source has answered.
@@ -217,13 +191,6 @@ pub async fn write_role(cx: &mut Context<'_>, name: &str, change: &RoleChange) -
         cx.warn("the role has no creation_statements yet: it cannot make users");
     }
     cx.state.put(name, &role)
-}
-
-pub async fn delete_role(cx: &mut Context<'_>, name: &str) -> Result<(), Error> {
-    if cx.state.exists::<Role>(name).await? {
-        cx.state.delete::<Role>(name);
-    }
-    Ok(())
 }
 
 /// A user to be, with its final name and password, and the role whose spans hold for it.

@@ -2,12 +2,13 @@
 //! It must never depend on state, and no form may carry a password but the one of new credentials.
 
 use super::model::{Config, Credential, Role};
-use super::ops::{ConfigChange, Page, RoleChange};
+use super::ops::{ConfigChange, RoleChange};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cardea_model::loose::{self, Flag, Int, List};
 use cardea_model::time::go_duration;
 use cardea_model::{Action, Error, SecretText, TtlSeconds};
+use cardea_sdk::named::{Named, Page};
 use cardea_sdk::{Bound, Route};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ pub enum Op {
 }
 
 pub static ROUTES: &[Route<Op>] = &[
-    Route::list("config-list", "config", |p| Bound::read(p, |list: ListInput| Op::ConfigList(list.page())))
+    Route::list("config-list", "config", |p| Bound::read(p, Op::ConfigList))
         .clear(&["after", "limit"])
         .help("Names of the configured connections."),
     Route::read("config-read", "config/{name}", |p| Bound::read(p, |named: Named| Op::ConfigRead(named.name)))
@@ -59,7 +60,7 @@ pub static ROUTES: &[Route<Op>] = &[
         .help("Closes the open connections; the next use connects anew."),
     Route::write("rotate-root", "rotate-root/{name}", |p| Bound::read(p, |named: Named| Op::RotateRoot(named.name)))
         .help("Gives Cardea's own user at the source a new password that nobody sees."),
-    Route::list("role-list", "roles", |p| Bound::read(p, |list: ListInput| Op::RoleList(list.page())))
+    Route::list("role-list", "roles", |p| Bound::read(p, Op::RoleList))
         .clear(&["after", "limit"])
         .help("Names of the roles."),
     Route::read("role-read", "roles/{name}", |p| Bound::read(p, |named: Named| Op::RoleRead(named.name)))
@@ -79,27 +80,6 @@ pub static ROUTES: &[Route<Op>] = &[
         .hashed_answer(&["password"])
         .help("Makes a user of a role, who lives as long as its lease."),
 ];
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct ListInput {
-    #[serde(default)]
-    after: Option<String>,
-    #[serde(default)]
-    limit: Option<Int>,
-}
-
-impl ListInput {
-    fn page(self) -> Page {
-        // Zero and less mean "no limit" to the clients that send one.
-        let limit = self.limit.and_then(|Int(limit)| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-        Page { after: self.after.filter(|after| !after.is_empty()), limit }
-    }
-}
 
 #[derive(Deserialize)]
 struct ConfigInput {

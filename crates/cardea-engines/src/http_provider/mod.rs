@@ -30,7 +30,8 @@ mod tests;
 
 use cardea_model::Error;
 use cardea_sdk::rotation::Rotator;
-use cardea_sdk::{Call, Context, Done, Engine, Outcome, Route, async_trait};
+use cardea_sdk::{Call, Context, Done, Engine, Outcome, Route, async_trait, named};
+use model::Provider;
 use routes::Op;
 use std::sync::Arc;
 
@@ -60,16 +61,16 @@ impl Engine for HttpProvider {
 
     async fn handle(&self, cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
         match op {
-            Op::Read(name) => Done::object(&routes::form(&ops::read(cx, name).await?)),
+            Op::Read(name) => Done::object(&routes::form(&named::read::<Provider>(&mut cx.state, name).await?)),
             Op::Write(name, change) => ops::write(cx, name, change).await.map(|()| Done::empty()),
-            Op::Delete(name) => ops::delete(cx, name).await.map(|()| Done::empty()),
-            Op::List(page) => Done::keys(ops::list(cx, page).await?),
+            Op::Delete(name) => named::delete::<Provider>(&mut cx.state, name).await.map(|()| Done::empty()),
+            Op::List(page) => Done::keys(named::list::<Provider>(&mut cx.state, page).await?),
         }
     }
 
     async fn exists(&self, cx: &mut Context<'_>, op: &Op) -> Result<bool, Error> {
         match op {
-            Op::Write(name, _) => cx.state.exists::<model::Provider>(name).await,
+            Op::Write(name, _) => cx.state.exists::<Provider>(name).await,
             _ => Ok(true),
         }
     }

@@ -2,7 +2,6 @@
 
 use super::declaration::Requests;
 use super::model::{Create, Find, Provider, Revoke, Test};
-use cardea_model::limit::LIST_ENTRIES_MAX;
 use cardea_model::rotation::RotationFailureClass;
 use cardea_model::{Error, Payload, SecretText};
 use cardea_sdk::Context;
@@ -28,17 +27,6 @@ pub struct Change {
     pub id_member: Option<String>,
     pub value_member: Option<String>,
     pub failures: Option<BTreeMap<String, RotationFailureClass>>,
-}
-
-/// Which part of a list is wanted.
-#[derive(Debug, Default)]
-pub struct Page {
-    pub after: Option<String>,
-    pub limit: Option<usize>,
-}
-
-pub async fn read(cx: &mut Context<'_>, name: &str) -> Result<Provider, Error> {
-    cx.state.get::<Provider>(name).await?.ok_or_else(Error::not_found)
 }
 
 /// # Errors
@@ -126,16 +114,4 @@ fn part<T: DeserializeOwned>(field: &str, given: Option<&Payload>) -> Result<Opt
             _ => format!("field `{field}` has a member of the wrong type or form"),
         })
     })
-}
-
-pub async fn delete(cx: &mut Context<'_>, name: &str) -> Result<(), Error> {
-    if cx.state.exists::<Provider>(name).await? {
-        cx.state.delete::<Provider>(name);
-    }
-    Ok(())
-}
-
-pub async fn list(cx: &mut Context<'_>, page: &Page) -> Result<Vec<String>, Error> {
-    let limit = page.limit.unwrap_or(LIST_ENTRIES_MAX).min(LIST_ENTRIES_MAX);
-    cx.state.names::<Provider>("", page.after.as_deref(), limit).await
 }

@@ -2,10 +2,11 @@
 //! and no form may carry the provider's credential.
 
 use super::model::{Create, Find, Provider, Revoke, Test};
-use super::ops::{Change, Page};
-use cardea_model::loose::{Int, Pairs};
+use super::ops::Change;
+use cardea_model::loose::Pairs;
 use cardea_model::rotation::RotationFailureClass;
 use cardea_model::{Error, Payload, SecretText};
+use cardea_sdk::named::{Named, Page};
 use cardea_sdk::{Bound, Route};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ pub enum Op {
 }
 
 pub static ROUTES: &[Route<Op>] = &[
-    Route::list("config-list", "config", |p| Bound::read(p, |list: ListInput| Op::List(list.page())))
+    Route::list("config-list", "config", |p| Bound::read(p, Op::List))
         .clear(&["after", "limit"])
         .help("Names of the declared providers."),
     Route::read("config-read", "config/{name}", |p| Bound::read(p, |named: Named| Op::Read(named.name)))
@@ -35,26 +36,6 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::delete("config-delete", "config/{name}", |p| Bound::read(p, |named: Named| Op::Delete(named.name)))
         .help("Forgets a declaration; keys that were made by it stay at the provider."),
 ];
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct ListInput {
-    #[serde(default)]
-    after: Option<String>,
-    #[serde(default)]
-    limit: Option<Int>,
-}
-
-impl ListInput {
-    fn page(self) -> Page {
-        let limit = self.limit.and_then(|Int(limit)| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-        Page { after: self.after.filter(|after| !after.is_empty()), limit }
-    }
-}
 
 #[derive(Deserialize)]
 struct WriteInput {

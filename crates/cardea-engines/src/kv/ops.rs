@@ -5,11 +5,9 @@
 use crate::kv::model::{
     CONFIG_NAME, Config, DeleteAfter, Doomed, Pointer, Purge, PurgeRange, StoredPayload, StoredPolicy,
 };
-use crate::kv::routes::{ConfigChange, MetadataChange, Page, SecretChange};
+use crate::kv::routes::{ConfigChange, MetadataChange, SecretChange};
 use crate::kv::tree;
-use cardea_model::limit::{
-    LIST_ENTRIES_MAX, METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX, PAYLOAD_BYTES_MAX,
-};
+use cardea_model::limit::{METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use cardea_model::operation::VersionRef;
 use cardea_model::secret::{
     ContentForm, STAGE_CURRENT, STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretAnswer, SecretFault, SecretSettings,
@@ -17,6 +15,7 @@ use cardea_model::secret::{
 };
 use cardea_model::{CanonicalPath, Cause, Error, Payload, Timestamp, TtlSeconds};
 use cardea_sdk::Context;
+use cardea_sdk::named::Page;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -552,8 +551,7 @@ pub async fn change_versions(
 
 /// Names directly in a folder; `folder` is empty or ends in a slash.
 pub async fn list(cx: &mut Context<'_>, folder: &str, page: &Page) -> Result<Vec<String>, Error> {
-    let limit = page.limit.map_or(LIST_ENTRIES_MAX, |limit| limit.min(LIST_ENTRIES_MAX));
-    cx.state.children::<Pointer>(folder, page.after.as_deref(), limit).await
+    cx.state.children::<Pointer>(folder, page.after.as_deref(), page.most()).await
 }
 
 /// The pointer of a secret, to be looked at, and the mount's settings that apply to it.

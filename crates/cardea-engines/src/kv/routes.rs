@@ -11,6 +11,7 @@ use cardea_model::operation::{NewPolicy, VersionRef};
 use cardea_model::secret::{ContentForm, SecretAnswer, Version, VersionState};
 use cardea_model::time::{go_duration, parse_duration_s};
 use cardea_model::{Body, CanonicalPath, Error, Payload, SecretOp, Timestamp};
+use cardea_sdk::named::Page;
 use cardea_sdk::{Access, Bound, Route};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -140,15 +141,6 @@ pub enum MetadataChange {
     Replace(BTreeMap<String, String>),
     /// `None` removes a pair.
     Merge(BTreeMap<String, Option<String>>),
-}
-
-/// Which part of a list is wanted.
-#[derive(Debug, Default)]
-pub struct Page {
-    /// Entries after this one.
-    pub after: Option<String>,
-    /// `None` is as many as one list may have.
-    pub limit: Option<usize>,
 }
 
 /// Members of the mount's settings, and of their answer.
@@ -417,10 +409,7 @@ pub fn list_folder(input: ListInput) -> Result<Op, Error> {
         "" => String::new(),
         path => CanonicalPath::parse(path)?.into_folder().as_str().to_owned(),
     };
-    // Zero and less mean "no limit" to the clients that send one.
-    let limit = input.limit.and_then(|Int(limit)| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-    let after = input.after.filter(|after| !after.is_empty());
-    Ok(Op::List { folder, page: Page { after, limit } })
+    Ok(Op::List { folder, page: Page::of(input.after, input.limit) })
 }
 
 #[derive(serde::Deserialize)]

@@ -24,7 +24,7 @@ pub async fn key_of(cx: &mut Context<'_>, op: &Op) -> Result<Option<String>, Err
     let name = match op {
         Op::Shared(op) => return key_of_shared(cx, op).await,
         Op::Restore { name, backup, .. } => return Ok(name.clone().or_else(|| transfer::name_in(backup))),
-        Op::List { .. }
+        Op::List(_)
         | Op::WrappingKey
         | Op::ConfigRead
         | Op::ConfigWrite { .. }
@@ -138,7 +138,7 @@ fn of_route(op: &Op, key: &Key) -> Vec<Question> {
             About::Revoke(_) => ask(&["kms:RevokeGrant"]),
         },
         Op::Shared(_)
-        | Op::List { .. }
+        | Op::List(_)
         | Op::WrappingKey
         | Op::ConfigRead
         | Op::ConfigWrite { .. }

@@ -109,19 +109,6 @@ pub struct ConfigInput {
 }
 
 #[derive(Deserialize)]
-pub struct ListInput {
-    #[serde(default)]
-    after: Option<String>,
-    #[serde(default)]
-    limit: Option<Int>,
-}
-
-pub fn list(input: ListInput) -> Result<Op, Error> {
-    let limit = input.limit.and_then(|Int(limit)| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-    Ok(Op::List { after: input.after.filter(|after| !after.is_empty()), limit })
-}
-
-#[derive(Deserialize)]
 pub struct CreateInput {
     name: String,
     #[serde(default, rename = "type")]

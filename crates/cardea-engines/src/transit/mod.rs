@@ -59,7 +59,6 @@ use crate::transit::ops::refused;
 use crate::transit::routes::Op;
 use cardea_crypto::keys;
 use cardea_model::key::{Key, KeyFault, KeyVersion};
-use cardea_model::limit::LIST_ENTRIES_MAX;
 use cardea_model::{Body, Error, KeyOp, KeyRef};
 use cardea_sdk::attached::Attached;
 use cardea_sdk::engine::SharedOp;
@@ -102,10 +101,7 @@ impl Engine for Transit {
                 let record = ops::find(cx, name).await?;
                 described(cx, &record.0, context.as_ref()).await
             }
-            Op::List { after, limit } => {
-                let limit = limit.map_or(LIST_ENTRIES_MAX, |limit| limit.min(LIST_ENTRIES_MAX));
-                Done::keys(cx.state.children::<KeyRecord>("", after.as_deref(), limit).await?)
-            }
+            Op::List(page) => Done::keys(cx.state.children::<KeyRecord>("", page.after.as_deref(), page.most()).await?),
             Op::Delete { name } => manage::delete(cx, name).await.map(|()| Done::empty()),
             Op::Configure { name, change } => {
                 let record = manage::configure(cx, name, change).await.map_err(no_such_key)?;

@@ -4,7 +4,7 @@ use crate::transit::documents::About;
 use crate::transit::forms::{Data, Item};
 use crate::transit::input::{
     At, CacheInput, ConfigInput, GrantAt, ReadInput, about, configure, create, data_key, encrypt, export,
-    export_wrapped, hash, import, import_version, list, random, restore, set_document, signing, trim, use_as,
+    export_wrapped, hash, import, import_version, random, restore, set_document, signing, trim, use_as,
 };
 use crate::transit::manage::SettingsChange;
 use crate::transit::names::SigningWords;
@@ -12,6 +12,7 @@ use crate::transit::transfer::{Brought, ExportKind, ExportVersions};
 use cardea_model::key::{HashAlgorithm, KeyOp, KeyUse, NewKey};
 use cardea_model::loose::Flag;
 use cardea_model::{Action, Error, Params, SecretText};
+use cardea_sdk::named::Page;
 use cardea_sdk::{Bound, Route};
 
 /// Everything that a mount of `transit` can be asked.
@@ -27,10 +28,7 @@ pub enum Op {
         name: String,
         context: Option<Data>,
     },
-    List {
-        after: Option<String>,
-        limit: Option<usize>,
-    },
+    List(Page),
     Delete {
         name: String,
     },
@@ -204,7 +202,7 @@ const VERSION: &[&str] = &["key_version", "valid"];
 
 /// The table.
 pub static ROUTES: &[Route<Op>] = &[
-    Route::list("keys-list", "keys", |p| Bound::try_read(p, list))
+    Route::list("keys-list", "keys", |p| Bound::read(p, Op::List))
         .clear(&["after", "limit"])
         .help("Lists the names of keys."),
     Route::read("keys-read", "keys/{name}", |p| Bound::try_read(p, |r: ReadInput| Ok(Op::Read { name: r.name, context: r.context })))

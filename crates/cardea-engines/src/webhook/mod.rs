@@ -24,7 +24,8 @@ mod tests;
 
 use cardea_model::Error;
 use cardea_sdk::rotation::Rotator;
-use cardea_sdk::{Call, Context, Done, Engine, Outcome, Route, async_trait};
+use cardea_sdk::{Call, Context, Done, Engine, Outcome, Route, async_trait, named};
+use model::Hook;
 use routes::Op;
 use std::sync::Arc;
 
@@ -54,16 +55,16 @@ impl Engine for Webhook {
 
     async fn handle(&self, cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
         match op {
-            Op::Read(name) => Done::object(&routes::form(&ops::read(cx, name).await?)),
+            Op::Read(name) => Done::object(&routes::form(&named::read::<Hook>(&mut cx.state, name).await?)),
             Op::Write(name, change) => ops::write(cx, name, change).await.map(|()| Done::empty()),
-            Op::Delete(name) => ops::delete(cx, name).await.map(|()| Done::empty()),
-            Op::List(page) => Done::keys(ops::list(cx, page).await?),
+            Op::Delete(name) => named::delete::<Hook>(&mut cx.state, name).await.map(|()| Done::empty()),
+            Op::List(page) => Done::keys(named::list::<Hook>(&mut cx.state, page).await?),
         }
     }
 
     async fn exists(&self, cx: &mut Context<'_>, op: &Op) -> Result<bool, Error> {
         match op {
-            Op::Write(name, _) => cx.state.exists::<model::Hook>(name).await,
+            Op::Write(name, _) => cx.state.exists::<Hook>(name).await,
             _ => Ok(true),
         }
     }

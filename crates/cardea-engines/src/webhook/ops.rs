@@ -1,7 +1,6 @@
 //! One function an operation. What is configured is checked before it is stored; nothing here talks to anybody.
 
 use super::model::Hook;
-use cardea_model::limit::LIST_ENTRIES_MAX;
 use cardea_model::{Error, SecretText};
 use cardea_sdk::{Address, Context};
 
@@ -18,17 +17,6 @@ pub struct Change {
     pub address: Option<String>,
     pub ca_pem: Option<String>,
     pub secret: Option<SecretText>,
-}
-
-/// Which part of a list is wanted.
-#[derive(Debug, Default)]
-pub struct Page {
-    pub after: Option<String>,
-    pub limit: Option<usize>,
-}
-
-pub async fn read(cx: &mut Context<'_>, name: &str) -> Result<Hook, Error> {
-    cx.state.get::<Hook>(name).await?.ok_or_else(Error::not_found)
 }
 
 /// # Errors
@@ -56,16 +44,4 @@ pub async fn write(cx: &mut Context<'_>, name: &str, change: &Change) -> Result<
         return Err(Error::invalid(words));
     }
     cx.state.put(name, &hook)
-}
-
-pub async fn delete(cx: &mut Context<'_>, name: &str) -> Result<(), Error> {
-    if cx.state.exists::<Hook>(name).await? {
-        cx.state.delete::<Hook>(name);
-    }
-    Ok(())
-}
-
-pub async fn list(cx: &mut Context<'_>, page: &Page) -> Result<Vec<String>, Error> {
-    let limit = page.limit.unwrap_or(LIST_ENTRIES_MAX).min(LIST_ENTRIES_MAX);
-    cx.state.names::<Hook>("", page.after.as_deref(), limit).await
 }

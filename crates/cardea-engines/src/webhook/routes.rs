@@ -2,9 +2,9 @@
 //! form may carry the secret of the signature.
 
 use super::model::Hook;
-use super::ops::{Change, Page};
+use super::ops::Change;
 use cardea_model::SecretText;
-use cardea_model::loose::Int;
+use cardea_sdk::named::{Named, Page};
 use cardea_sdk::{Bound, Route};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub enum Op {
 }
 
 pub static ROUTES: &[Route<Op>] = &[
-    Route::list("config-list", "config", |p| Bound::read(p, |list: ListInput| Op::List(list.page())))
+    Route::list("config-list", "config", |p| Bound::read(p, Op::List))
         .clear(&["after", "limit"])
         .help("Names of the configured webhooks."),
     Route::read("config-read", "config/{name}", |p| Bound::read(p, |named: Named| Op::Read(named.name)))
@@ -33,26 +33,6 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::delete("config-delete", "config/{name}", |p| Bound::read(p, |named: Named| Op::Delete(named.name)))
         .help("Forgets a webhook; secrets that name it do not rotate any more."),
 ];
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct ListInput {
-    #[serde(default)]
-    after: Option<String>,
-    #[serde(default)]
-    limit: Option<Int>,
-}
-
-impl ListInput {
-    fn page(self) -> Page {
-        let limit = self.limit.and_then(|Int(limit)| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-        Page { after: self.after.filter(|after| !after.is_empty()), limit }
-    }
-}
 
 #[derive(Deserialize)]
 struct WriteInput {
