@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use cardea_model::retirement::RetireReason;
 use cardea_model::rotation::{RotationFailureClass, RotationSettings, RotationStep};
 use cardea_model::{Error, Payload, Timestamp};
+use cardea_storage::record::Record;
 use cardea_storage::view::View;
+use serde::Deserialize;
 
 /// An engine that changes credentials at its sources.
 #[async_trait]
@@ -88,6 +90,46 @@ pub trait Rotator: Send + Sync {
     ) -> Result<(), RotationError> {
         Ok(())
     }
+}
+
+/// The record under the name that the settings give after the rotator's mount.
+///
+/// # Errors
+/// There is none: `missing` says so.
+pub async fn named_by<R: Record>(
+    state: &mut View<'_>,
+    settings: &RotationSettings,
+    missing: &'static str,
+) -> Result<R, Error> {
+    let (_, name) = settings.rotator_parts().unwrap_or_default();
+    state.get::<R>(name).await?.ok_or_else(|| Error::invalid(missing))
+}
+
+/// The user of a secret is the one whose rotation was decided, and nobody whom a writer of the secret put in its place.
+///
+/// # Errors
+/// It is another one.
+pub fn check_user(is_ours: bool) -> Result<(), Error> {
+    match is_ours {
+        true => Ok(()),
+        false => Err(Error::invalid("the secret names another user than the one whose rotation was decided")),
+    }
+}
+
+/// The user that a secret names, if it names one: a source that makes values itself needs none.
+///
+/// # Errors
+/// The secret has no place where a user or a new value could stand.
+pub fn user_of(value: &Payload) -> Result<Option<String>, Error> {
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(default)]
+        username: Option<String>,
+    }
+    let named: Named = value
+        .read()
+        .map_err(|_| Error::invalid("the secret is no object, or its `username` is no text: it cannot be rotated"))?;
+    Ok(named.username)
 }
 
 /// Where a new value comes from.

@@ -11,7 +11,7 @@ use cardea_model::rotation::{RotationSettings, RotationStrategy};
 use cardea_model::secret_bytes::stored;
 use cardea_model::{Error, Payload, SecretText};
 use cardea_sdk::database::{Connection, Database, Purpose};
-use cardea_sdk::rotation::{Change, NewValue, RotationError, Rotator, Values};
+use cardea_sdk::rotation::{Change, NewValue, RotationError, Rotator, Values, check_user, named_by};
 use cardea_sdk::{Context, ExternalError, OutsideContext, async_trait};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 const ID_CHARS: usize = 16;
 /// Characters of the password that a user gets whose credential is turned off: 238 bits.
 const NOBODYS_CHARS: usize = 40;
+const UNCONFIGURED: &str = "the connection that the rotator names is not configured";
 
 /// What is read of a secret, and what is changed in it.
 #[derive(Serialize, Deserialize)]
@@ -33,23 +34,13 @@ impl Login {
         let login: Self = value
             .read()
             .map_err(|_| Error::invalid("the secret has no texts `username` and `password`: it cannot be rotated"))?;
-        if !settings.is_about(&login.username) {
-            return Err(Error::invalid("the secret names another user than the one whose rotation was decided"));
-        }
+        check_user(settings.is_about(&login.username))?;
         Ok(login)
     }
 }
 
-fn connection_name(settings: &RotationSettings) -> &str {
-    settings.rotator_parts().map_or("", |(_, name)| name)
-}
-
 fn no_keys() -> Error {
     Error::invalid("a database makes no keys: strategy new-key is not for it")
-}
-
-fn no_connection() -> Error {
-    Error::invalid("the connection that the rotator names is not configured")
 }
 
 /// The connection as a user would make it.
@@ -122,7 +113,7 @@ impl Rotator for DatabaseEngine {
         settings: &RotationSettings,
         current: &Payload,
     ) -> Result<NewValue, Error> {
-        let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
+        let config = named_by::<Config>(&mut cx.state, settings, UNCONFIGURED).await?;
         let url = config.connection.url.expose();
         if !url.contains("{{username}}") || !url.contains("{{password}}") {
             // Every login would be Cardea's own, and no test would test anything.
@@ -147,7 +138,7 @@ impl Rotator for DatabaseEngine {
         values: &Values,
     ) -> Result<(), RotationError> {
         let settings = change.settings;
-        let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
+        let config = named_by::<Config>(&mut cx.state, settings, UNCONFIGURED).await?;
         let wanted = Login::of(&values.wanted, settings)?;
         let plugin = self.plugin(&config)?;
         cx.faults.before("database.rotate_user")?;
@@ -178,7 +169,7 @@ impl Rotator for DatabaseEngine {
         value: &Payload,
     ) -> Result<(), RotationError> {
         let settings = change.settings;
-        let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
+        let config = named_by::<Config>(&mut cx.state, settings, UNCONFIGURED).await?;
         let login = Login::of(value, settings)?;
         let plugin = self.plugin(&config)?;
         cx.faults.before("database.test_user")?;
@@ -199,7 +190,7 @@ impl Rotator for DatabaseEngine {
         old: &Payload,
     ) -> Result<Option<u64>, RotationError> {
         let settings = change.settings;
-        let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
+        let config = named_by::<Config>(&mut cx.state, settings, UNCONFIGURED).await?;
         let login = Login::of(old, settings)?;
         cx.faults.before("database.sessions")?;
         let open = self.plugin(&config)?.sessions(&config.connection, &login.username).await?;
@@ -216,7 +207,7 @@ impl Rotator for DatabaseEngine {
         current: &Payload,
     ) -> Result<(), RotationError> {
         let settings = change.settings;
-        let config = cx.state.get::<Config>(connection_name(settings)).await?.ok_or_else(no_connection)?;
+        let config = named_by::<Config>(&mut cx.state, settings, UNCONFIGURED).await?;
         let (old, current) = (Login::of(old, settings)?, Login::of(current, settings)?);
         if old.username == current.username {
             let words = "the current version names the user of the old one: turning it off would shut out its readers";

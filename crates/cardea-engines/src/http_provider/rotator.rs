@@ -10,14 +10,15 @@ use cardea_crypto::mac::sha256;
 use cardea_model::rotation::{RotationFailureClass, RotationSettings, RotationStrategy};
 use cardea_model::secret_bytes::stored;
 use cardea_model::{Error, Payload, SecretText, TtlSeconds};
-use cardea_sdk::rotation::{Change, Leftover, NewValue, RotationError, Rotator, Values};
+use cardea_sdk::rotation::{Change, Leftover, NewValue, RotationError, Rotator, Values, check_user, named_by, user_of};
 use cardea_sdk::{Context, OutsideContext, async_trait};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Bytes of a digest that stand for a change at a provider: more than anybody finds another one for.
 const TOKEN_BYTES: usize = 16;
+const UNDECLARED: &str = "the provider that the rotator names is not declared";
 
 /// What a key is found again by. The ids of versions can be chosen by who asks for a rotation: mixed with the id of the
 /// secret, none of them is that of another secret's key.
@@ -55,12 +56,6 @@ fn stored_ref<S: serde::Serializer>(secret: &&SecretText, serializer: S) -> Resu
     stored::serialize(secret, serializer)
 }
 
-async fn declared(state: &mut cardea_storage::view::View<'_>, settings: &RotationSettings) -> Result<Provider, Error> {
-    let (_, name) = settings.rotator_parts().unwrap_or_default();
-    let found = state.get::<Provider>(name).await?;
-    found.ok_or_else(|| Error::invalid("the provider that the rotator names is not declared"))
-}
-
 impl HttpProvider {
     fn source<'s, 'c>(
         &'s self,
@@ -90,21 +85,11 @@ impl Rotator for HttpProvider {
         settings: &RotationSettings,
         current: &Payload,
     ) -> Result<NewValue, Error> {
-        #[derive(Deserialize)]
-        struct Named {
-            #[serde(default)]
-            username: Option<String>,
-        }
-        declared(&mut cx.state, settings).await?;
+        named_by::<Provider>(&mut cx.state, settings, UNDECLARED).await?;
         if settings.strategy != RotationStrategy::NewKey {
             return Err(Error::invalid("a provider of keys knows one strategy, new-key"));
         }
-        let named: Named = current.read().map_err(|_| {
-            Error::invalid("the secret is no object, or its `username` is no text: it cannot be rotated")
-        })?;
-        if named.username.is_some_and(|username| username != settings.username) {
-            return Err(Error::invalid("the secret names another user than the one whose rotation was decided"));
-        }
+        check_user(user_of(current)?.is_none_or(|username| username == settings.username))?;
         Ok(NewValue::AtSource)
     }
 
@@ -114,7 +99,7 @@ impl Rotator for HttpProvider {
         change: &Change<'_>,
         _current: &Payload,
     ) -> Result<Payload, RotationError> {
-        let provider = declared(&mut cx.state, change.settings).await?;
+        let provider = named_by::<Provider>(&mut cx.state, change.settings, UNDECLARED).await?;
         let source = self.source(cx, &provider)?;
         let token = token(change);
         let new = For { token: &token, username: &change.settings.username, path: change.secret };
@@ -139,7 +124,7 @@ impl Rotator for HttpProvider {
         change: &Change<'_>,
         values: &Values,
     ) -> Result<(), RotationError> {
-        let provider = declared(&mut cx.state, change.settings).await?;
+        let provider = named_by::<Provider>(&mut cx.state, change.settings, UNDECLARED).await?;
         let source = self.source(cx, &provider)?;
         let key = key_of(&provider, &values.wanted).ok_or_else(no_key)?;
         if source.lists() {
@@ -157,7 +142,7 @@ impl Rotator for HttpProvider {
         change: &Change<'_>,
         value: &Payload,
     ) -> Result<(), RotationError> {
-        let provider = declared(&mut cx.state, change.settings).await?;
+        let provider = named_by::<Provider>(&mut cx.state, change.settings, UNDECLARED).await?;
         let key = key_of(&provider, value).ok_or_else(no_key)?;
         self.source(cx, &provider)?.test(&change.settings.username, key.id.expose(), &key.value).await
     }
@@ -169,7 +154,7 @@ impl Rotator for HttpProvider {
         values: &Values,
         leftover: &Leftover,
     ) -> Result<(), RotationError> {
-        let provider = declared(&mut cx.state, change.settings).await?;
+        let provider = named_by::<Provider>(&mut cx.state, change.settings, UNDECLARED).await?;
         let source = self.source(cx, &provider)?;
         let token = token(change);
         let username = &change.settings.username;
@@ -209,7 +194,7 @@ impl Rotator for HttpProvider {
         old: &Payload,
         current: &Payload,
     ) -> Result<(), RotationError> {
-        let provider = declared(&mut cx.state, change.settings).await?;
+        let provider = named_by::<Provider>(&mut cx.state, change.settings, UNDECLARED).await?;
         let source = self.source(cx, &provider)?;
         let Some(old) = key_of(&provider, old) else { return Ok(()) };
         if key_of(&provider, current).is_none_or(|current| current.id.expose() == old.id.expose()) {

@@ -6,16 +6,10 @@ use super::model::Hook;
 use super::source::ask;
 use cardea_model::rotation::{RotationFailureClass, RotationSettings, RotationStrategy};
 use cardea_model::{Error, Payload};
-use cardea_sdk::rotation::{Change, Leftover, NewValue, RotationError, Rotator, Values};
+use cardea_sdk::rotation::{Change, Leftover, NewValue, RotationError, Rotator, Values, check_user, named_by, user_of};
 use cardea_sdk::{Context, OutsideContext, async_trait};
-use cardea_storage::view::View;
-use serde::Deserialize;
 
-async fn configured(state: &mut View<'_>, settings: &RotationSettings) -> Result<Hook, Error> {
-    let (_, name) = settings.rotator_parts().unwrap_or_default();
-    let found = state.get::<Hook>(name).await?;
-    found.ok_or_else(|| Error::invalid("the webhook that the rotator names is not configured"))
-}
+const UNCONFIGURED: &str = "the webhook that the rotator names is not configured";
 
 impl Webhook {
     async fn tell(
@@ -25,7 +19,7 @@ impl Webhook {
         change: &Change<'_>,
         values: &Told<'_>,
     ) -> Result<Option<Payload>, RotationError> {
-        let hook = configured(&mut cx.state, change.settings).await?;
+        let hook = named_by::<Hook>(&mut cx.state, change.settings, UNCONFIGURED).await?;
         ask(&*self.call, cx, &hook, step, change, values).await
     }
 }
@@ -38,18 +32,8 @@ impl Rotator for Webhook {
         settings: &RotationSettings,
         current: &Payload,
     ) -> Result<NewValue, Error> {
-        #[derive(Deserialize)]
-        struct Named {
-            #[serde(default)]
-            username: Option<String>,
-        }
-        configured(&mut cx.state, settings).await?;
-        let named: Named = current.read().map_err(|_| {
-            Error::invalid("the secret is no object, or its `username` is no text: it cannot be rotated")
-        })?;
-        if named.username.is_some_and(|username| !settings.is_about(&username)) {
-            return Err(Error::invalid("the secret names another user than the one whose rotation was decided"));
-        }
+        named_by::<Hook>(&mut cx.state, settings, UNCONFIGURED).await?;
+        check_user(user_of(current)?.is_none_or(|username| settings.is_about(&username)))?;
         Ok(NewValue::AtSource)
     }
 
