@@ -1,8 +1,12 @@
-//! Tables of patterns and password policies.
+//! Tables of patterns, password policies, names of purges and pages of lists.
 
+use crate::named::Page;
 use crate::password::PasswordPolicy;
 use crate::pattern::bind;
+use crate::purge::PurgeRange;
 use cardea_crypto::random::SystemRandomness;
+use cardea_model::limit::LIST_ENTRIES_MAX;
+use cardea_model::loose::Int;
 
 #[test]
 fn patterns_bind_what_they_say() {
@@ -45,4 +49,29 @@ fn password_policies() {
     ] {
         assert!(PasswordPolicy::parse(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn purge_names_say_all() {
+    let range = PurgeRange { id: "a-b".to_owned(), from: 3, to: 70 };
+    assert_eq!(range.name(), "a-b/00000000000000000003-00000000000000000070");
+    assert_eq!(PurgeRange::parse(&range.name()), Some(range));
+    for bad in ["", "a", "a/1", "a/1-x"] {
+        assert_eq!(PurgeRange::parse(bad), None);
+    }
+}
+
+#[test]
+fn a_page_is_never_larger_than_a_list() {
+    for (limit, most) in [
+        (None, LIST_ENTRIES_MAX),
+        (Some(0), LIST_ENTRIES_MAX),
+        (Some(-1), LIST_ENTRIES_MAX),
+        (Some(3), 3),
+        (Some(i64::MAX), LIST_ENTRIES_MAX),
+    ] {
+        assert_eq!(Page::of(None, limit.map(Int)).most(), most, "{limit:?}");
+    }
+    assert_eq!(Page::of(Some(String::new()), None).after, None);
+    assert_eq!(Page::of(Some("a".to_owned()), None).after.as_deref(), Some("a"));
 }

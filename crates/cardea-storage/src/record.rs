@@ -54,6 +54,9 @@ pub fn decode_json<T: DeserializeOwned>(version: u8, kind: &str, bytes: &[u8]) -
     }
 }
 
+/// The only form of a record whose name says all.
+pub const NAME_FORM: u8 = 1;
+
 /// Declares that a serde type is stored as JSON: `json_record!(Mount, "mount", 1)`; add `cached` for hot small records.
 #[macro_export]
 macro_rules! json_record {
@@ -72,6 +75,30 @@ macro_rules! json_record {
             }
             fn decode(bytes: &[u8]) -> ::std::result::Result<Self, ::cardea_model::Error> {
                 $crate::record::decode_json($version, $kind, bytes)
+            }
+        }
+    };
+}
+
+/// Declares that the name of a record says all: `name_record!(Purge, "purge")`. The body is the version byte alone, so that two
+/// writers may write or remove it without reading, and so without a conflict.
+#[macro_export]
+macro_rules! name_record {
+    ($type:ident, $kind:literal) => {
+        impl $crate::record::Record for $type {
+            const KIND: &'static str = $kind;
+            fn encode(&self) -> ::std::result::Result<$crate::record::Wiped, ::cardea_model::Error> {
+                Ok($crate::record::Wiped::new(vec![$crate::record::NAME_FORM]))
+            }
+            fn decode(bytes: &[u8]) -> ::std::result::Result<Self, ::cardea_model::Error> {
+                match bytes {
+                    [$crate::record::NAME_FORM] => Ok(Self),
+                    _ => Err(::cardea_model::Error::internal(concat!(
+                        "a ",
+                        $kind,
+                        " record has a form that this release does not know"
+                    ))),
+                }
             }
         }
     };

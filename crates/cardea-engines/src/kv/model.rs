@@ -16,14 +16,18 @@ use cardea_model::rotation::Rotation;
 use cardea_model::secret::Secret;
 use cardea_model::{Error, Payload, Timestamp};
 use cardea_policy::iam::{Document, DocumentKind};
-use cardea_storage::json_record;
+use cardea_sdk::purge::Purges;
 use cardea_storage::record::{Record, Wiped};
+use cardea_storage::view::View;
+use cardea_storage::{json_record, name_record};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Name of the one [`Config`] record of a mount.
 pub const CONFIG_NAME: &str = "kv";
+/// Payloads that a later write removes from a purge.
+const PAYLOADS_PURGED_MAX: u64 = 16;
 
 /// The pointer record of a secret, under its path.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -183,9 +187,6 @@ pub enum DeleteAfter {
 /// A secret whose recovery window will be over. The name says all; the pointer says whether it still holds.
 pub struct Doomed;
 
-/// The only form of a [`Doomed`].
-const DOOMED_FORM: u8 = 1;
-
 impl Doomed {
     #[must_use]
     pub fn name(purge_at: Timestamp, path: &str) -> String {
@@ -200,63 +201,19 @@ impl Doomed {
     }
 }
 
-impl Record for Doomed {
-    const KIND: &'static str = "doomed";
+name_record!(Doomed, "doomed");
 
-    fn encode(&self) -> Result<Wiped, Error> {
-        Ok(Wiped::new(vec![DOOMED_FORM]))
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        match bytes {
-            [DOOMED_FORM] => Ok(Self),
-            _ => Err(Error::internal("a doomed record has a form that this release does not know")),
-        }
-    }
-}
-
-/// Payloads of versions that no pointer knows any more, to be removed by later writes. The name says all; the body is
-/// the version byte alone, so that two writers may advance the same range without reading, and so without a conflict:
-/// removing what is already gone changes nothing, and version numbers of one secret id are never used again.
+/// Payloads of versions that no pointer knows any more, to be removed by later writes. Removing what is already gone changes
+/// nothing, and version numbers of one secret id are never used again.
+#[derive(Default)]
 pub struct Purge;
 
-/// The only form of a [`Purge`].
-const PURGE_FORM: u8 = 1;
+name_record!(Purge, "purge");
 
-impl Record for Purge {
-    const KIND: &'static str = "purge";
+impl Purges for Purge {
+    const AT_ONCE_MAX: u64 = PAYLOADS_PURGED_MAX;
 
-    fn encode(&self) -> Result<Wiped, Error> {
-        Ok(Wiped::new(vec![PURGE_FORM]))
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        match bytes {
-            [PURGE_FORM] => Ok(Self),
-            _ => Err(Error::internal("a purge record has a form that this release does not know")),
-        }
-    }
-}
-
-/// What the name of a [`Purge`] says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PurgeRange {
-    pub secret_id: String,
-    /// First and last version, inclusive.
-    pub from: u64,
-    pub to: u64,
-}
-
-impl PurgeRange {
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("{}/{:020}-{:020}", self.secret_id, self.from, self.to)
-    }
-
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        let (secret_id, range) = name.split_once('/')?;
-        let (from, to) = range.split_once('-')?;
-        Some(Self { secret_id: secret_id.to_owned(), from: from.parse().ok()?, to: to.parse().ok()? })
+    fn remove(state: &mut View<'_>, secret_id: &str, number: u64) {
+        state.delete::<StoredPayload>(&StoredPayload::name(secret_id, number));
     }
 }

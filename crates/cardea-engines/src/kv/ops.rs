@@ -2,9 +2,7 @@
 //! what `tree` does; answers are records and typed answers that `routes` gives a form. What only some dialects ask for
 //! stands in `shared`.
 
-use crate::kv::model::{
-    CONFIG_NAME, Config, DeleteAfter, Doomed, Pointer, Purge, PurgeRange, StoredPayload, StoredPolicy,
-};
+use crate::kv::model::{CONFIG_NAME, Config, DeleteAfter, Doomed, Pointer, Purge, StoredPayload, StoredPolicy};
 use crate::kv::routes::{ConfigChange, MetadataChange, SecretChange};
 use crate::kv::tree;
 use cardea_model::limit::{METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX, PAYLOAD_BYTES_MAX};
@@ -14,8 +12,8 @@ use cardea_model::secret::{
     SecretValue, Version, VersionState,
 };
 use cardea_model::{CanonicalPath, Cause, Error, Payload, Timestamp, TtlSeconds};
-use cardea_sdk::Context;
 use cardea_sdk::named::Page;
+use cardea_sdk::{Context, purge};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,8 +27,6 @@ pub const VERSIONS_KEPT_MAX: u64 = 500;
 pub const PAYLOADS_REMOVED_MAX: usize = 40;
 /// Most payloads that one write prunes at once; the rest becomes a purge.
 const PAYLOADS_PRUNED_MAX: usize = 32;
-/// Payloads that a later write removes from a purge.
-const PAYLOADS_PURGED_MAX: u64 = 16;
 /// Times that a read looks again when a writer took the version away between its two looks.
 const READ_ATTEMPTS_MAX: usize = 3;
 /// Longest creator kept with a version, in bytes: an entity id fits, and 500 of them fit the pointer.
@@ -349,7 +345,7 @@ pub async fn add_version(
     cx.state.put(&StoredPayload::name(&secret.id, number), &StoredPayload(draft.value.payload.duplicate()))?;
     let kept = versions_kept(config, &secret);
     let pruned = prune(&mut secret, kept);
-    remove_payloads(cx, &secret.id, &pruned, PAYLOADS_PRUNED_MAX)?;
+    purge::remove::<Purge>(&mut cx.state, &secret.id, &pruned, PAYLOADS_PRUNED_MAX)?;
     sweep(cx).await?;
     let pointer = Arc::new(Pointer(secret));
     cx.state.put_shared(&pointer.0.path, pointer.clone())?;
@@ -407,37 +403,12 @@ fn prune(secret: &mut Secret, kept: u64) -> Vec<u64> {
     full
 }
 
-/// Removes up to `at_once` payloads now, and leaves a purge for the others. `numbers` ascend, and every number between
-/// the first and the last must be free to go.
-fn remove_payloads(cx: &mut Context<'_>, secret_id: &str, numbers: &[u64], at_once: usize) -> Result<(), Error> {
-    let (now, later) = numbers.split_at(at_once.min(numbers.len()));
-    for number in now {
-        cx.state.delete::<StoredPayload>(&StoredPayload::name(secret_id, *number));
-    }
-    match (later.first(), later.last()) {
-        (Some(&from), Some(&to)) => {
-            let range = PurgeRange { secret_id: secret_id.to_owned(), from, to };
-            cx.state.put(&range.name(), &Purge)
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Removes a few payloads that an earlier change left behind, or a secret whose recovery window is over.
 pub async fn sweep(cx: &mut Context<'_>) -> Result<(), Error> {
-    let names = cx.state.names::<Purge>("", None, 1).await?;
-    let Some(name) = names.first() else { return bury(cx).await };
-    let range = PurgeRange::parse(name).ok_or_else(|| Error::internal("the name of a purge does not parse"))?;
-    let end = range.to.min(range.from.saturating_add(PAYLOADS_PURGED_MAX - 1));
-    for number in range.from..=end {
-        cx.state.delete::<StoredPayload>(&StoredPayload::name(&range.secret_id, number));
+    match purge::sweep::<Purge>(&mut cx.state).await? {
+        true => Ok(()),
+        false => bury(cx).await,
     }
-    cx.state.delete::<Purge>(name);
-    if end < range.to {
-        let rest = PurgeRange { from: end + 1, ..range };
-        cx.state.put(&rest.name(), &Purge)?;
-    }
-    Ok(())
 }
 
 /// When the next recovery window is over, and the name of its record.
@@ -476,7 +447,7 @@ pub fn forget(cx: &mut Context<'_>, secret: Secret, at_once: usize) -> Result<()
     }
     let left = secret.versions.iter().filter(|version| version.state != VersionState::Destroyed);
     let left: Vec<u64> = left.map(|version| version.number).collect();
-    remove_payloads(cx, &secret.id, &left, at_once)
+    purge::remove::<Purge>(&mut cx.state, &secret.id, &left, at_once)
 }
 
 /// What happens to chosen versions.

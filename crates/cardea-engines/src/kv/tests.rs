@@ -13,7 +13,6 @@ mod trees;
 mod version1;
 
 use crate::kv::Kv;
-use crate::kv::model::PurgeRange;
 use crate::kv::ops::PAYLOADS_REMOVED_MAX;
 use cardea_model::limit::PAYLOAD_BYTES_MAX;
 use cardea_model::operation::VersionRef;
@@ -310,16 +309,6 @@ async fn what_exceeds_a_commit_is_purged_by_later_writes() {
         bench.call("POST", &format!("data/small{at}"), r#"{"data":{}}"#).await;
     }
     assert_eq!((bench.stored("payload").len(), bench.stored("purge").len()), (8, 0));
-}
-
-#[test]
-fn purge_names_say_all() {
-    let range = PurgeRange { secret_id: "a-b".to_owned(), from: 3, to: 70 };
-    assert_eq!(range.name(), "a-b/00000000000000000003-00000000000000000070");
-    assert_eq!(PurgeRange::parse(&range.name()), Some(range));
-    for bad in ["", "a", "a/1", "a/1-x"] {
-        assert_eq!(PurgeRange::parse(bad), None);
-    }
 }
 
 #[tokio::test]

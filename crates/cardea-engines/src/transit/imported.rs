@@ -2,7 +2,7 @@
 //! store's clock at every use; its record is removed by later changes in the mount. It must never let other material stand
 //! where a key had one before.
 
-use crate::transit::model::{Ending, KeyRecord, Material, Proof};
+use crate::transit::model::{Ending, KeyRecord, Material, Proof, Purge};
 use crate::transit::{manage, ops, regions, transfer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,6 +15,7 @@ use cardea_model::key::{
 use cardea_model::{Error, SecretBytes, TtlSeconds};
 use cardea_sdk::Context;
 use cardea_sdk::material::material_id;
+use cardea_sdk::purge::Purges;
 
 /// Longest time that material may be imported for, in seconds: AWS's 365 days.
 const EXPIRES_S_MAX: u64 = 365 * 86_400;
@@ -162,7 +163,7 @@ fn wait(cx: &mut Context<'_>, key: &mut Key, brought: KeyMaterial, terms: &Impor
 pub fn drop_pending(cx: &mut Context<'_>, key: &mut Key) {
     if let Some(version) = key.pending.take() {
         forget_end(cx, &key.id, &version);
-        manage::remove_one(cx, &key.id, version.number);
+        Purge::remove(&mut cx.state, &key.id, version.number);
     }
 }
 

@@ -2,8 +2,7 @@
 //! pointer and the material that it points to change in one transaction; nothing here may leave a version without either.
 
 use crate::transit::model::{
-    CONFIG_NAME, Config, Doomed, ImportRecord, KeyName, KeyRecord, LastUse, Material, Proof, Purge, PurgeRange,
-    StoredDocument, Uses,
+    CONFIG_NAME, Config, Doomed, ImportRecord, KeyName, KeyRecord, LastUse, Material, Purge, StoredDocument,
 };
 use crate::transit::{documents, grants, imported, names, ops, regions};
 use cardea_crypto::keys::KeyMaterial;
@@ -14,8 +13,9 @@ use cardea_model::key::{
 };
 use cardea_model::limit::{METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX};
 use cardea_model::{Error, TtlSeconds};
-use cardea_sdk::Context;
 use cardea_sdk::compute::compute;
+use cardea_sdk::purge::Purges;
+use cardea_sdk::{Context, purge};
 use std::sync::Arc;
 
 /// Most versions of one key. Their states stand in one record of some 150 bytes each.
@@ -24,8 +24,6 @@ pub const VERSIONS_MAX: usize = 1000;
 const SET_VERSIONS_MAX: usize = 3000;
 /// Material that one request removes at once: with the records around it it stays below the 96 operations of a commit.
 pub const REMOVED_MAX: usize = 24;
-/// Material that a later change removes from a purge.
-const PURGED_MAX: u64 = 8;
 /// Versions of a key whose time has come that one request removes beside what it does itself.
 const BURIED_MAX: usize = 4;
 /// Shortest period of automatic rotation in seconds, as Vault documents it.
@@ -501,10 +499,10 @@ async fn erase(cx: &mut Context<'_>, key: &Key, most: usize) -> Result<(), Error
     cx.state.delete::<ImportRecord>(&key.id);
     if let Some(pending) = &key.pending {
         imported::forget_end(cx, &key.id, pending);
-        remove_one(cx, &key.id, pending.number);
+        Purge::remove(&mut cx.state, &key.id, pending.number);
     }
     let numbers: Vec<u64> = key.versions.iter().map(|version| version.number).collect();
-    remove_some(cx, &key.id, &numbers, most)
+    purge::remove::<Purge>(&mut cx.state, &key.id, &numbers, most)
 }
 
 /// Removes one key whose scheduled deletion has come.
@@ -553,36 +551,8 @@ pub async fn trim(cx: &mut Context<'_>, name: &str, min_available: i64) -> Resul
     let gone: Vec<u64> = key.versions.iter().map(|version| version.number).filter(|number| *number < wanted).collect();
     key.versions.retain(|version| version.number >= wanted);
     key.oldest = wanted;
-    remove_material(cx, &key.id, &gone)?;
+    purge::remove::<Purge>(&mut cx.state, &key.id, &gone, REMOVED_MAX)?;
     store(cx, key).await
-}
-
-/// Removes some material now and leaves a purge for the rest. `numbers` ascend, and every number between the first and the
-/// last is free to go.
-pub fn remove_material(cx: &mut Context<'_>, key_id: &str, numbers: &[u64]) -> Result<(), Error> {
-    remove_some(cx, key_id, numbers, REMOVED_MAX)
-}
-
-fn remove_some(cx: &mut Context<'_>, key_id: &str, numbers: &[u64], most: usize) -> Result<(), Error> {
-    let (now, later) = numbers.split_at(most.min(numbers.len()));
-    for number in now {
-        remove_one(cx, key_id, *number);
-    }
-    match (later.first(), later.last()) {
-        (Some(&from), Some(&to)) => {
-            let range = PurgeRange { key_id: key_id.to_owned(), from, to };
-            cx.state.put(&range.name(), &Purge)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Removes all records of one version.
-pub fn remove_one(cx: &mut Context<'_>, key_id: &str, number: u64) {
-    let name = Material::name(key_id, number);
-    cx.state.delete::<Material>(&name);
-    cx.state.delete::<Proof>(&name);
-    cx.state.delete::<Uses>(&name);
 }
 
 /// Removes some material that an earlier change left behind or whose time has come, and a key whose time has come.
@@ -593,17 +563,5 @@ pub async fn sweep(cx: &mut Context<'_>) -> Result<(), Error> {
     bury(cx).await?;
     imported::expire(cx).await?;
     grants::sweep(cx).await?;
-    let names = cx.state.names::<Purge>("", None, 1).await?;
-    let Some(name) = names.first() else { return Ok(()) };
-    let range = PurgeRange::parse(name).ok_or_else(|| Error::internal("the name of a purge does not parse"))?;
-    let end = range.to.min(range.from.saturating_add(PURGED_MAX - 1));
-    for number in range.from..=end {
-        remove_one(cx, &range.key_id, number);
-    }
-    cx.state.delete::<Purge>(name);
-    if end < range.to {
-        let rest = PurgeRange { from: end + 1, ..range };
-        cx.state.put(&rest.name(), &Purge)?;
-    }
-    Ok(())
+    purge::sweep::<Purge>(&mut cx.state).await.map(|_| ())
 }

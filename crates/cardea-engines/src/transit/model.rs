@@ -27,14 +27,18 @@ use cardea_crypto::keys::KeyMaterial;
 use cardea_model::key::{Grant, Key, KeyAlgorithm, KeyLastUse};
 use cardea_model::{Error, SecretText, Timestamp};
 use cardea_policy::iam::{Document, DocumentKind};
-use cardea_storage::json_record;
+use cardea_sdk::purge::Purges;
 use cardea_storage::record::{Record, Wiped, decode_json, encode_json};
+use cardea_storage::view::View;
+use cardea_storage::{json_record, name_record};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Name of the one [`Config`] record of a mount.
 pub const CONFIG_NAME: &str = "keys";
+/// Material that a later change removes from a purge.
+const PURGED_MAX: u64 = 8;
 /// Name of the material that unwraps what is imported; no id of a key looks like this.
 pub const WRAPPING_NAME: &str = "wrapping-key";
 
@@ -289,45 +293,19 @@ impl Record for Material {
     }
 }
 
-/// Material of versions that no pointer knows any more, to be removed by later changes. The name says all.
+/// Material of versions that no pointer knows any more, to be removed by later changes.
+#[derive(Default)]
 pub struct Purge;
 
-const PURGE_FORM: u8 = 1;
+name_record!(Purge, "key-purge");
 
-impl Record for Purge {
-    const KIND: &'static str = "key-purge";
+impl Purges for Purge {
+    const AT_ONCE_MAX: u64 = PURGED_MAX;
 
-    fn encode(&self) -> Result<Wiped, Error> {
-        Ok(Wiped::new(vec![PURGE_FORM]))
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        match bytes {
-            [PURGE_FORM] => Ok(Self),
-            _ => Err(Error::internal("a purge record has a form that this release does not know")),
-        }
-    }
-}
-
-/// What the name of a [`Purge`] says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PurgeRange {
-    pub key_id: String,
-    /// First and last version, inclusive.
-    pub from: u64,
-    pub to: u64,
-}
-
-impl PurgeRange {
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("{}/{:020}-{:020}", self.key_id, self.from, self.to)
-    }
-
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        let (key_id, range) = name.split_once('/')?;
-        let (from, to) = range.split_once('-')?;
-        Some(Self { key_id: key_id.to_owned(), from: from.parse().ok()?, to: to.parse().ok()? })
+    fn remove(state: &mut View<'_>, key_id: &str, number: u64) {
+        let name = Material::name(key_id, number);
+        state.delete::<Material>(&name);
+        state.delete::<Proof>(&name);
+        state.delete::<Uses>(&name);
     }
 }
