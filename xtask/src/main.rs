@@ -1,5 +1,5 @@
 //! Automation in Rust. `cargo xtask tidy` (or `cargo run -p xtask -- tidy`) checks what reviews would otherwise have to
-//! remember: who may know whom, who may call what, how files open, what the product may depend on.
+//! remember: who may know whom, who may call what, how files open, whether each is compiled, what the product may depend on.
 //! It must never change a file.
 
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@ mod callers;
 mod dependencies;
 mod files;
 mod layers;
+mod modules;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,10 +25,11 @@ fn main() -> ExitCode {
 
 fn tidy() -> ExitCode {
     let root = root();
-    let checks: [(&str, Vec<String>); 4] = [
+    let checks: [(&str, Vec<String>); 5] = [
         ("layers", layers::check(&root)),
         ("callers", callers::check(&root)),
         ("files", files::check(&root)),
+        ("modules", modules::check(&root)),
         ("dependencies", dependencies::check(&root)),
     ];
     let mut failed = false;
@@ -87,6 +89,7 @@ mod tests {
         let mut findings = super::layers::check(&root);
         findings.extend(super::callers::check(&root));
         findings.extend(super::files::check(&root));
+        findings.extend(super::modules::check(&root));
         findings.extend(super::dependencies::check(&root));
         assert!(findings.is_empty(), "\n{}", findings.join("\n"));
     }
