@@ -174,7 +174,7 @@ def test_a_replicated_secret(secrets, clients):
             secrets[HOME].replicate_secret_to_regions, "InvalidParameterException",
             SecretId="prod/db", AddReplicaRegions=[{"Region": region}],
         )
-    refused(secrets[AWAY].stop_replication_to_replica, "InvalidRequestException", SecretId="prod/db")
+    refused(secrets[HOME].stop_replication_to_replica, "InvalidRequestException", SecretId="prod/db")
     refused(secrets[HOME].delete_secret, "InvalidParameterException", SecretId="prod/db")
     left = secrets[HOME].remove_regions_from_replication(SecretId="prod/db", RemoveReplicaRegions=[AWAY, THIRD])
     assert left.get("ReplicationStatus", []) == []
@@ -200,4 +200,38 @@ def test_lists_show_what_is_in_the_region(secrets, clients):
     batch = secrets[AWAY].batch_get_secret_value(SecretIdList=["l/both", "l/home"])
     assert [value["Name"] for value in batch["SecretValues"]] == ["l/both"]
     assert [error["SecretId"] for error in batch["Errors"]] == ["l/home"]
-    refused(secrets[THIRD].create_secret, "ResourceExistsException", Name="l/home", SecretString="y")
+    refused(secrets[AWAY].create_secret, "ResourceExistsException", Name="l/both", SecretString="y")
+    secrets[THIRD].create_secret(Name="l/home", SecretString="y")
+    assert names(THIRD) == ["l/home", "l/vault"] and names(HOME) == ["l/both", "l/home", "l/vault"]
+    assert secrets[HOME].get_secret_value(SecretId="l/home")["SecretString"] == "x"
+
+
+def test_a_replica_that_stands_alone(secrets, clients):
+    made = secrets[HOME].create_secret(
+        Name="alone", SecretString="one", Tags=[{"Key": "a", "Value": "b"}], AddReplicaRegions=[{"Region": AWAY}]
+    )
+    secrets[HOME].put_secret_value(SecretId="alone", SecretString="two")
+    before = secrets[AWAY].describe_secret(SecretId="alone")
+    arn = secrets[AWAY].stop_replication_to_replica(SecretId="alone")["ARN"]
+    assert arn == before["ARN"] == made["ARN"].replace(HOME, AWAY)
+    after = secrets[AWAY].describe_secret(SecretId=arn)
+    assert "PrimaryRegion" not in after and "ReplicationStatus" not in after
+    assert after["VersionIdsToStages"] == before["VersionIdsToStages"] and after["Tags"] == before["Tags"]
+    assert secrets[HOME].describe_secret(SecretId="alone").get("ReplicationStatus", []) == []
+    assert secrets[AWAY].get_secret_value(SecretId=arn, VersionId=made["VersionId"])["SecretString"] == "one"
+    secrets[AWAY].put_secret_value(SecretId="alone", SecretString="theirs")
+    secrets[HOME].put_secret_value(SecretId="alone", SecretString="ours")
+    assert secrets[AWAY].get_secret_value(SecretId="alone")["SecretString"] == "theirs"
+    assert secrets[HOME].get_secret_value(SecretId="alone")["SecretString"] == "ours"
+    read = clients.vault.secrets.kv.v2.read_secret(f"alone%{AWAY}", mount_point="secret", raise_on_deleted_version=True)
+    assert read["data"]["data"] == {"value": "theirs"}
+
+    again = {"SecretId": "alone", "AddReplicaRegions": [{"Region": AWAY}]}
+    failed = secrets[HOME].replicate_secret_to_regions(**again)["ReplicationStatus"][0]
+    assert failed["Status"] == "Failed" and "already exists" in failed["StatusMessage"]
+    secrets[AWAY].delete_secret(SecretId="alone", RecoveryWindowInDays=7)
+    refused(secrets[AWAY].create_secret, "InvalidRequestException", Name="alone", SecretString="x")
+    secrets[AWAY].restore_secret(SecretId="alone")
+    synced = secrets[HOME].replicate_secret_to_regions(ForceOverwriteReplicaSecret=True, **again)["ReplicationStatus"][0]
+    assert synced["Status"] == "InSync" and "StatusMessage" not in synced
+    assert secrets[AWAY].get_secret_value(SecretId="alone")["SecretString"] == "ours"

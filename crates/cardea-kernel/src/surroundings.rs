@@ -59,6 +59,10 @@ impl Rights for AclRights {
         self.acl.decide(&Query::plain(operation(action), path)).allowed
     }
 
+    fn forbids(&self, action: Action, path: &str) -> bool {
+        self.acl.decide(&Query::plain(operation(action), path)).forbids()
+    }
+
     fn has_sudo(&self, path: &str) -> bool {
         self.acl.decide(&Query::plain(Operation::Update, path)).sudo
     }

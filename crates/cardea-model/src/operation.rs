@@ -132,7 +132,7 @@ pub enum SecretAct {
         remove: Vec<String>,
     },
     /// Makes it readable in these regions, too.
-    Replicate(BTreeMap<String, SecretReplica>),
+    Replicate(Replicas),
     RemoveReplicas(Vec<String>),
     /// Makes a replica a secret of its own.
     Detach,
@@ -173,7 +173,15 @@ pub struct NewSecret {
     pub key_id: Option<String>,
     pub tags: BTreeMap<String, String>,
     /// Regions that it is replicated to from the first moment on.
-    pub replicas: BTreeMap<String, SecretReplica>,
+    pub replicas: Replicas,
+}
+
+/// Regions that a secret shall be in as well.
+#[derive(Debug, Default)]
+pub struct Replicas {
+    pub regions: BTreeMap<String, SecretReplica>,
+    /// Whether a secret that has the name there gives way.
+    pub force: bool,
 }
 
 /// When a secret rotates.

@@ -4,7 +4,9 @@
 
 mod regions; // secrets that are in some regions
 
-pub use regions::{SECRET_REPLICAS_MAX, SecretPlace, SecretRegions, SecretReplica};
+pub use regions::{
+    SECRET_REPLICAS_MAX, SecretPlace, SecretRegions, SecretReplica, is_region, regional_path, split_regional,
+};
 
 use crate::error::{Cause, Error};
 use crate::path::CanonicalPath;
@@ -32,6 +34,9 @@ pub const SHORT_ID_CHARS: usize = 6;
 pub struct Secret {
     /// Stable random id; survives every change of path.
     pub id: String,
+    /// The id of the secret whose replica it was: what ends its ARN follows from that, and stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<String>,
     pub path: String,
     pub created: Timestamp,
     pub updated: Timestamp,
@@ -158,7 +163,18 @@ impl Secret {
     /// Letters and digits that follow from the stable id: they tell this secret from an earlier one of the same name.
     #[must_use]
     pub fn short_id(&self) -> String {
-        short_id(&self.id)
+        short_id(self.once.as_ref().unwrap_or(&self.id))
+    }
+
+    /// The name that dialects with names of their own know it by; its path where there is none. What a path says of a region
+    /// is no part of it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let path = match (&self.regions, split_regional(&self.path)) {
+            (Some(_), Some((path, _))) => path,
+            _ => self.path.as_str(),
+        };
+        name_of_path(path).unwrap_or_else(|| self.path.clone())
     }
 
     #[must_use]
@@ -333,8 +349,8 @@ pub enum SecretFault {
     OwnRegion,
     /// It is not replicated to there.
     NotReplicated,
-    /// A replica cannot become a secret of its own.
-    StaysReplica,
+    /// The values that a replica would take with it do not fit one change.
+    TooMuchToDetach,
     /// The dialect has no regions to replicate to.
     NoRegions,
     TooManyReplicas,
@@ -363,7 +379,7 @@ impl SecretFault {
         Self::HasReplicas,
         Self::OwnRegion,
         Self::NotReplicated,
-        Self::StaysReplica,
+        Self::TooMuchToDetach,
         Self::NoRegions,
         Self::TooManyReplicas,
         Self::PolicyMalformed,
@@ -376,7 +392,11 @@ impl SecretFault {
         match self {
             Self::Exists | Self::TokenTaken => Cause::Conflict,
             Self::NoVersion => Cause::NotFound,
-            Self::TooManyStages | Self::TooManyTags | Self::TooManyToSort | Self::TooManyReplicas => Cause::TooLarge,
+            Self::TooManyStages
+            | Self::TooManyTags
+            | Self::TooManyToSort
+            | Self::TooManyReplicas
+            | Self::TooMuchToDetach => Cause::TooLarge,
             Self::MarkedForDeletion
             | Self::StageNotOnVersion
             | Self::StageElsewhere
@@ -386,7 +406,6 @@ impl SecretFault {
             | Self::HasReplicas
             | Self::OwnRegion
             | Self::NotReplicated
-            | Self::StaysReplica
             | Self::NoRegions
             | Self::PolicyMalformed
             | Self::PolicyPublic
@@ -426,7 +445,7 @@ impl SecretFault {
             Self::HasReplicas => "the secret is replicated to other regions: it must be removed from there first",
             Self::OwnRegion => "a secret is not replicated to its own region",
             Self::NotReplicated => "the secret is not replicated to this region",
-            Self::StaysReplica => "a replica cannot become a secret of its own: its name is that of the primary secret",
+            Self::TooMuchToDetach => "the labelled versions are more than one change can copy: take labels away first",
             Self::NoRegions => "there are no regions to replicate to",
             Self::TooManyReplicas => "the secret has too many replicas",
             Self::PolicyMalformed => "the resource policy cannot be kept",
@@ -535,6 +554,8 @@ impl SecretReport {
 #[derive(Debug)]
 pub struct SecretAnswer {
     pub secret_id: String,
+    /// See [`Secret::short_id`].
+    pub short_id: String,
     pub path: String,
     pub version: Version,
     pub stages: Vec<String>,

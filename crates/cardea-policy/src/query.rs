@@ -276,6 +276,12 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Whether a rule matches the path and does not allow it, or could have denied it.
+    #[must_use]
+    pub fn forbids(&self) -> bool {
+        !self.allowed && (self.is_objection() || !self.reasons.contains(&Reason::NoRule))
+    }
+
     /// Whether a policy speaks against it, rather than none for it: nothing else may then allow it either.
     #[must_use]
     pub fn is_objection(&self) -> bool {

@@ -46,6 +46,10 @@ pub trait Rights: Send + Sync {
     fn beginnings(&self, _action: Action, folder: &str) -> Vec<String> {
         vec![folder.to_owned()]
     }
+    /// Whether a rule matches a path and does not allow the action there; where nobody knows, whatever is not allowed.
+    fn forbids(&self, action: Action, path: &str) -> bool {
+        !self.allows(action, path)
+    }
     /// What policies say to an action at a path, and what is attached to the resource there, together.
     fn allows_with(&self, _action: Action, _path: &str, _attached: &Attached) -> bool {
         false

@@ -8,7 +8,8 @@ use crate::outcome::Outcome;
 use crate::rotation::{Rotates, Rotator};
 use crate::route::Route;
 use async_trait::async_trait;
-use cardea_model::{Error, KeyOp, KeyRef, Method, SecretOp};
+use cardea_model::operation::SecretRef;
+use cardea_model::{CanonicalPath, Error, KeyOp, KeyRef, Method, SecretOp};
 
 /// A secrets engine. One value serves every mount of its kind: all state is in the context's view.
 #[async_trait]
@@ -73,6 +74,23 @@ pub trait Engine: Send + Sync + 'static {
     /// answer is what policies are asked about.
     async fn key_name(&self, _cx: &mut Context<'_>, _key: &KeyRef) -> Result<Option<String>, Error> {
         Ok(None)
+    }
+
+    /// The path of a secret that a dialect knows by its name and the region that asks, `makes` it or not; `None` for the
+    /// path that was asked for. It decides nothing: the answer is what policies are asked about.
+    async fn secret_path(
+        &self,
+        _cx: &mut Context<'_>,
+        _secret: &SecretRef,
+        _makes: bool,
+    ) -> Result<Option<CanonicalPath>, Error> {
+        Ok(None)
+    }
+
+    /// The path inside the mount whose rules hold as well for what has this one: a rule that matches it and does not allow an
+    /// action forbids it here, too.
+    fn stands_under<'p>(&self, _path: &'p str) -> Option<&'p str> {
+        None
     }
 
     /// Effects outside that it plans.

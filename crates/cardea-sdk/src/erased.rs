@@ -11,6 +11,7 @@ use crate::pattern;
 use crate::rotation::{Rotates, Rotator};
 use crate::route::{Access, Route, RouteFacts};
 use async_trait::async_trait;
+use cardea_model::operation::SecretRef;
 use cardea_model::params::Params;
 use cardea_model::{CanonicalPath, Cause, Error, KeyOp, KeyRef, Method, SecretOp};
 use std::any::Any;
@@ -45,6 +46,13 @@ pub trait AnyEngine: Send + Sync {
     fn bind_secret(&self, op: SecretOp) -> Result<BoundOp, Error>;
     fn bind_key(&self, op: KeyOp) -> Result<BoundOp, Error>;
     async fn key_name(&self, cx: &mut Context<'_>, key: &KeyRef) -> Result<Option<String>, Error>;
+    async fn secret_path(
+        &self,
+        cx: &mut Context<'_>,
+        secret: &SecretRef,
+        makes: bool,
+    ) -> Result<Option<CanonicalPath>, Error>;
+    fn stands_under<'p>(&self, path: &'p str) -> Option<&'p str>;
     async fn handle(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Outcome, Error>;
     async fn exists(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<bool, Error>;
     fn attaches(&self) -> bool;
@@ -186,6 +194,17 @@ macro_rules! erase {
             }
             async fn key_name(&self, cx: &mut Context<'_>, key: &KeyRef) -> Result<Option<String>, Error> {
                 self.0.key_name(cx, key).await
+            }
+            async fn secret_path(
+                &self,
+                cx: &mut Context<'_>,
+                secret: &SecretRef,
+                makes: bool,
+            ) -> Result<Option<CanonicalPath>, Error> {
+                self.0.secret_path(cx, secret, makes).await
+            }
+            fn stands_under<'p>(&self, path: &'p str) -> Option<&'p str> {
+                self.0.stands_under(path)
             }
             async fn handle(&self, cx: &mut Context<'_>, op: &AnyOp) -> Result<Outcome, Error> {
                 self.0.handle(cx, typed::<E>(op)?).await

@@ -141,10 +141,9 @@ fn of_fault(operation: &str, wanted: &str, fault: SecretFault) -> Told {
         SecretFault::NotReplicated => {
             (INVALID_PARAMETER, "The secret is not replicated to a region that is to be removed.")
         }
-        SecretFault::StaysReplica => (
-            INVALID_REQUEST,
-            "A replica can't become a standalone secret here: its name is the primary secret's in all regions. Create one of \
-             another name.",
+        SecretFault::TooMuchToDetach => (
+            LIMIT,
+            "The values of the labelled versions exceed what a replica can take with it. Remove staging labels first.",
         ),
         SecretFault::NoRegions => (INVALID_PARAMETER, "This server replicates secrets to no regions."),
         SecretFault::TooManyReplicas => (LIMIT, "The number of replica regions exceeds the limit."),

@@ -5,6 +5,7 @@ use crate::aws::json::{Checks, Fault};
 use cardea_model::SecretText;
 use cardea_model::cron::Cron;
 use cardea_model::operation::RotationSchedule;
+use cardea_model::secret::is_region;
 use serde::Deserialize;
 
 const ID_CHARS_MAX: usize = 2048;
@@ -85,6 +86,7 @@ pub(super) struct Create {
     pub tags: Option<Vec<Tag>>,
     #[serde(default)]
     pub add_replica_regions: Option<Vec<Replica>>,
+    pub force_overwrite_replica_secret: Option<bool>,
     pub r#type: Option<String>,
     #[serde(rename = "CrossAccountPrimaryARN")]
     pub cross_account_primary: Option<String>,
@@ -115,12 +117,7 @@ const REGION_CHARS_MAX: usize = 128;
 
 fn check_region(checks: &mut Checks, member: &str, region: Option<&String>) {
     checks.length(member, chars(region), 1, REGION_CHARS_MAX);
-    let is_region = |text: &String| {
-        let Some((words, number)) = text.rsplit_once('-') else { return false };
-        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
-        words.split('-').all(is_word) && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-    };
-    checks.pattern(member, region.is_none_or(is_region), r"^([a-z]+-)+\d+$");
+    checks.pattern(member, region.is_none_or(|region| is_region(region)), r"^([a-z]+-)+\d+$");
 }
 
 fn check_replicas(checks: &mut Checks, replicas: Option<&Vec<Replica>>) {
@@ -132,12 +129,12 @@ fn check_replicas(checks: &mut Checks, replicas: Option<&Vec<Replica>>) {
     }
 }
 
-/// There is nothing to be overwritten: a name is one secret's in all regions.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Replicate {
     pub secret_id: Option<String>,
     pub add_replica_regions: Option<Vec<Replica>>,
+    pub force_overwrite_replica_secret: Option<bool>,
 }
 
 impl Replicate {

@@ -145,7 +145,7 @@ impl Asked<'_> {
         }
         let secret = names::of_name(input.name.as_deref().unwrap_or_default())?;
         let secret = SecretRef { region: self.place(), ..secret };
-        let replicas = self.replicas(input.add_replica_regions.unwrap_or_default())?;
+        let replicas = self.replicas(input.add_replica_regions, input.force_overwrite_replica_secret)?;
         let (version_id, value) = new_value(value)?;
         let (description, key_id) = (input.description.unwrap_or_default(), key_id(input.kms_key_id));
         let key_id = key_id.filter(|id| !id.is_empty());

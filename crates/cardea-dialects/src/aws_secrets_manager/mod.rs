@@ -9,13 +9,13 @@
 //!   `{"value": text}` to them, and `SecretBinary` is `{"value": base64}`. What they write, nested or not, is read here as
 //!   its JSON text, token for token.
 //! - Where the owner named `replica_regions`, a secret is at home in the region where it was made, and can be read in those
-//!   that it is replicated to: the same record, through another door. One that Vault's clients made is in all of them.
+//!   that it is replicated to: the same record, through another door. One that Vault's clients made is in all of them. Which
+//!   secret a name is where each region has its own is for the mount to say: here it is a name and the region that asks.
 //! - `AWSCURRENT` is what a plain read of any dialect serves. Tags are Vault's custom metadata.
 //!
 //! Resource policies are texts here: what one says is known to cardea-policy, and asked by the kernel at every door.
 //!
-//! Absent, and answered as AWS answers an operation it does not know: replicas in other accounts. A replica stays one: a name
-//! is one secret's in all regions. `KmsKeyId` is kept and shown; the barrier's own keys seal every secret. `LastAccessedDate`
+//! Absent, and answered as AWS answers an operation it does not know: replicas in other accounts. `KmsKeyId` is kept and shown; the barrier's own keys seal every secret. `LastAccessedDate`
 //! is left out: the log knows who read what, and when.
 //!
 //! Invariants: no input value is echoed into an error; an id that names another account, region or an earlier secret of the

@@ -6,7 +6,7 @@
 use crate::aws::json::{self, Fault};
 use cardea_model::operation::SecretRef;
 use cardea_model::rotation::{RotationSettings, RotationStrategy};
-use cardea_model::secret::{SHORT_ID_CHARS, name_of_path, path_of_name};
+use cardea_model::secret::{SHORT_ID_CHARS, name_of_path, path_of_name, split_regional};
 use cardea_sdk::dialect::DialectConfig;
 
 /// The dialect's own name in the log and in the configuration.
@@ -117,8 +117,10 @@ pub(super) fn of_id(config: &DialectConfig, region: &str, id: &str) -> Result<Se
     Ok(SecretRef { short_id: if here { short_id } else { Some(NOBODY.to_owned()) }, ..found })
 }
 
-/// The name of a path, if it has one at this door.
+/// The name of a path, if it has one at this door. A region behind it is no part of it: what is there is found by its name
+/// and the region that asks.
 pub(super) fn name_of(path: &str) -> Option<String> {
+    let path = split_regional(path).map_or(path, |(path, _)| path);
     name_of_path(path).filter(|name| is_name(name))
 }
 

@@ -137,7 +137,8 @@ struct SecretForm<'a> {
     secret_versions_to_stages: Option<BTreeMap<&'a str, Vec<String>>>,
 }
 
-/// A region that a secret is replicated to. The same record is read in all of them: none is ever behind.
+/// A region that a secret is replicated to. The same record is read in all of them: none is ever behind. It is in none where
+/// another secret has its name.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct ReplicaForm<'a> {
@@ -145,12 +146,21 @@ struct ReplicaForm<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     kms_key_id: Option<&'a str>,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_message: Option<String>,
 }
 
 fn replicas(secret: &Secret) -> Vec<ReplicaForm<'_>> {
     let all = secret.regions.iter().flat_map(|regions| &regions.replicas);
-    all.map(|(region, replica)| ReplicaForm { region, kms_key_id: replica.key_id.as_deref(), status: "InSync" })
-        .collect()
+    let message =
+        |region: &str| format!("Replication failed: Secret name {} already exists in region {region}.", secret.name());
+    all.map(|(region, replica)| ReplicaForm {
+        region,
+        kms_key_id: replica.key_id.as_deref(),
+        status: if replica.taken { "Failed" } else { "InSync" },
+        status_message: replica.taken.then(|| message(region)),
+    })
+    .collect()
 }
 
 #[derive(Serialize)]
@@ -278,6 +288,13 @@ struct ValidationError {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ArnForm {
+    #[serde(rename = "ARN")]
+    arn: String,
+}
+
+#[derive(Serialize)]
 struct Nothing {}
 
 impl Place<'_> {
@@ -292,7 +309,10 @@ impl Place<'_> {
     /// How a replica is seen from its region: the secret, under the key that was named for it there.
     fn replica<'a>(&self, secret: &'a Secret) -> Option<&'a SecretReplica> {
         let regions = secret.regions.as_ref()?;
-        regions.replicas.get(self.flag(names::REGION)).filter(|_| regions.primary != self.flag(names::REGION))
+        regions
+            .replicas
+            .get(self.flag(names::REGION))
+            .filter(|replica| !replica.taken && regions.primary != self.flag(names::REGION))
     }
 
     fn is_replica(&self, secret: &Secret) -> bool {
@@ -366,7 +386,7 @@ impl Place<'_> {
         };
         let name = names::name_of(&found.path)?;
         Some(ValueForm {
-            arn: self.arn(&name, &short_id(&found.secret_id)),
+            arn: self.arn(&name, &found.short_id),
             name,
             version_id: &found.version.id,
             secret_string: string,
@@ -462,6 +482,7 @@ impl Place<'_> {
             "ReplicateSecretToRegions" | "RemoveRegionsFromReplication" => {
                 self.write(id, FRAME_BYTES, &ReplicationForm { arn, replication_status: replicas(secret) })
             }
+            "StopReplicationToReplica" => self.write(id, FRAME_BYTES, &ArnForm { arn }),
             "TagResource" | "UntagResource" => self.write(id, FRAME_BYTES, &Nothing {}),
             "GetResourcePolicy" => {
                 let form = PolicyForm { arn, name, resource_policy: facts.policy.as_deref() };

@@ -5,7 +5,7 @@ use crate::kv::model::{Pointer, StoredPolicy};
 use crate::kv::rotation_forms::RotationAct;
 use crate::kv::routes::{MetadataChange, Op};
 use cardea_model::operation::{PolicyAct, SecretAct, VersionRef};
-use cardea_model::secret::{Secret, name_of_path};
+use cardea_model::secret::Secret;
 use cardea_model::{Error, SecretOp};
 use cardea_sdk::Context;
 use cardea_sdk::attached::{Attached, AttachedDocument, DocumentKind, Question};
@@ -59,8 +59,7 @@ pub fn with_document(secret: &Secret, arn: &str, document: AttachedDocument, que
 
 /// What is true of the secret, whatever is done to it.
 fn with_facts(question: Question, secret: &Secret, arn: &str) -> Question {
-    let name = name_of_path(&secret.path).unwrap_or_else(|| secret.path.clone());
-    let question = question.fact("secretsmanager:secretid", arn).fact("secretsmanager:name", name);
+    let question = question.fact("secretsmanager:secretid", arn).fact("secretsmanager:name", secret.name());
     secret.metadata.iter().fold(question, |question, (tag, value)| {
         let tag = tag.to_lowercase();
         question

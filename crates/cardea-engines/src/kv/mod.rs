@@ -61,7 +61,7 @@ use crate::kv::ops::{Fate, Patched};
 use crate::kv::routes::{Op, SubkeysForm};
 use cardea_model::mount::Mount;
 use cardea_model::operation::SecretRef;
-use cardea_model::secret::{SecretFault, SecretReport};
+use cardea_model::secret::{SecretFault, SecretReport, split_regional};
 use cardea_model::{Body, CanonicalPath, Error, Method, Payload, SecretOp};
 use cardea_sdk::engine::SharedOp;
 use cardea_sdk::rotation::Rotates;
@@ -215,6 +215,19 @@ impl Engine for Kv {
 
     async fn attached(&self, cx: &mut Context<'_>, op: &Op) -> Result<Option<Attached>, Error> {
         attached::of_op(cx, op).await
+    }
+
+    async fn secret_path(
+        &self,
+        cx: &mut Context<'_>,
+        secret: &SecretRef,
+        makes: bool,
+    ) -> Result<Option<CanonicalPath>, Error> {
+        regions::path_of(cx, secret, makes).await.map(Some)
+    }
+
+    fn stands_under<'p>(&self, path: &'p str) -> Option<&'p str> {
+        split_regional(path).map(|(path, _)| path)
     }
 
     fn rotates(&self) -> Option<&dyn Rotates> {

@@ -158,6 +158,7 @@ fn is_prepared(secret: &Secret, version: &Version) -> bool {
 pub fn answer(secret: &Secret, version: &Version, payload: Option<Payload>) -> SecretAnswer {
     SecretAnswer {
         secret_id: secret.id.clone(),
+        short_id: secret.short_id(),
         path: secret.path.clone(),
         version: version.clone(),
         stages: secret.stages_of(version.number),
@@ -260,6 +261,7 @@ pub fn new_secret(cx: &Context<'_>, path: &CanonicalPath) -> Result<Secret, Erro
     }
     Ok(Secret {
         id: new_id(cx),
+        once: None,
         path: path.as_str().to_owned(),
         created: cx.now,
         updated: cx.now,

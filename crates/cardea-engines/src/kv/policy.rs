@@ -6,9 +6,9 @@
 
 use crate::kv::attached::{about_policy, with_document};
 use crate::kv::model::{Pointer, StoredPolicy};
-use crate::kv::{policy_name, shared};
+use crate::kv::{regions, shared};
 use cardea_model::operation::{NewPolicy, PolicyAct, SecretRef};
-use cardea_model::secret::{PolicyFinding, Secret, SecretFault, name_of_path};
+use cardea_model::secret::{PolicyFinding, Secret, SecretFault};
 use cardea_model::{Action, Error};
 use cardea_policy::iam::{Document, DocumentKind};
 use cardea_sdk::Context;
@@ -90,7 +90,7 @@ fn findings_for(cx: &Context<'_>, secret: &Secret, new: &NewPolicy) -> Vec<Polic
         let question = about_policy("secretsmanager:PutResourcePolicy");
         let document = AttachedDocument::Is(Arc::new(document));
         let attached = with_document(secret, &arn, document, vec![question]);
-        if !cx.rights.allows_with(Action::Update, &policy_name(cx.mount, "policy", &secret.path), &attached) {
+        if !regions::may(cx, Action::Update, "policy", &secret.path, Some(&attached)) {
             let reason = "its author could not replace it".to_owned();
             findings.push(PolicyFinding { fault: SecretFault::PolicyLocksOut, reason });
         }
@@ -122,8 +122,7 @@ fn error_of(finding: &PolicyFinding) -> Error {
 fn arn(secret: &Secret, front: Option<&str>) -> String {
     let known = secret.policy_arn.as_deref().and_then(front_of);
     let front = front.or(known).unwrap_or(ARN_FRONT_DEFAULT);
-    let name = name_of_path(&secret.path).unwrap_or_else(|| secret.path.clone());
-    format!("{front}{name}-{}", secret.short_id())
+    format!("{front}{}-{}", secret.name(), secret.short_id())
 }
 
 /// What stands before the name in the ARN of a secret; `None` if it is none.

@@ -6,7 +6,7 @@ use crate::kv::model::Pointer;
 use crate::kv::{attached, policy_name, regions, shared};
 use cardea_model::operation::{ManySecrets, SecretOrder, SecretQuery, SecretRef, VersionRef};
 use cardea_model::secret::{
-    Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFault, SecretPage, SecretPlace, name_of_path,
+    Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFault, SecretPage, SecretPlace, split_regional,
 };
 use cardea_model::{Action, CanonicalPath, Cause, Error};
 use cardea_sdk::{Context, Question};
@@ -146,26 +146,25 @@ pub(super) struct Seen(pub Option<Arc<Pointer>>);
 
 /// By Vault's policies, and by the secret's own, which can hide it and cannot show it: as at AWS, that lets nobody list.
 pub(super) async fn seen(cx: &mut Context<'_>, path: &str) -> Result<Option<Seen>, Error> {
-    let name = policy_name(cx.mount, "metadata", path);
-    if !cx.rights.allows(Action::Read, &name) {
+    if !regions::may(cx, Action::Read, "metadata", path, None) {
         return Ok(None);
     }
     let Some(pointer) = cx.state.peek::<Pointer>(path).await? else { return Ok(Some(Seen(None))) };
     let questions = vec![Question::new("secretsmanager:DescribeSecret")];
-    let hidden = match attached::of_secret(cx, &pointer.0, questions).await? {
-        Some(attached) => !cx.rights.allows_with(Action::Read, &name, &attached),
-        None => false,
-    };
+    let attached = attached::of_secret(cx, &pointer.0, questions).await?;
+    let hidden = attached.is_some_and(|attached| !regions::may(cx, Action::Read, "metadata", path, Some(&attached)));
     Ok((!hidden).then_some(Seen(Some(pointer))))
 }
 
 /// Whether the query wants a secret that the caller may know of.
 fn is_wanted(cx: &Context<'_>, query: &SecretQuery, secret: &Secret) -> bool {
     let is_here = regions::place(secret, query.region.as_deref()) != SecretPlace::Nowhere;
-    if !is_here || secret.is_past(cx.now) || (secret.deleted.is_some() && !query.with_deleted) {
+    // A path with a region is a name of that region alone, and of none where there are no regions.
+    let is_named = secret.regions.is_some() && query.region.is_some() || split_regional(&secret.path).is_none();
+    if !is_here || !is_named || secret.is_past(cx.now) || (secret.deleted.is_some() && !query.with_deleted) {
         return false;
     }
-    let name = name_of_path(&secret.path).unwrap_or_else(|| secret.path.clone());
+    let name = secret.name();
     query.filters.iter().all(|filter| filter.holds(secret, &name))
 }
 
@@ -231,7 +230,7 @@ fn is_of_item(error: &Error) -> bool {
 }
 
 async fn read_one(cx: &mut Context<'_>, wanted: &SecretRef) -> Result<SecretAnswer, Error> {
-    let name = policy_name(cx.mount, "data", wanted.path.as_str());
+    let wanted = &SecretRef { path: regions::path_of(cx, wanted, false).await?, ..wanted.clone() };
     let attached = match cx.state.peek::<Pointer>(wanted.path.as_str()).await? {
         Some(pointer) if !pointer.0.is_past(cx.now) && shared::check_meant(wanted, &pointer.0).is_ok() => {
             let question = attached::value(&VersionRef::Current, &pointer.0);
@@ -239,11 +238,7 @@ async fn read_one(cx: &mut Context<'_>, wanted: &SecretRef) -> Result<SecretAnsw
         }
         _ => None,
     };
-    let allowed = match attached {
-        Some(attached) => cx.rights.allows_with(Action::Read, &name, &attached),
-        None => cx.rights.allows(Action::Read, &name),
-    };
-    if !allowed {
+    if !regions::may(cx, Action::Read, "data", wanted.path.as_str(), attached.as_ref()) {
         return Err(Error::denied());
     }
     let answer = shared::read(cx, wanted, &VersionRef::Current).await?;

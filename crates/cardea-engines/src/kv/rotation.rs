@@ -3,7 +3,7 @@
 
 use crate::kv::model::{Pointer, RotationDue, RotationRecord};
 use crate::kv::rotation_steps::payload;
-use crate::kv::{ops, retirement};
+use crate::kv::{ops, regions, retirement};
 use cardea_model::cron::Cron;
 use cardea_model::operation::{RotateWish, RotationSchedule};
 use cardea_model::retirement::{RetireBar, RetireRule};
@@ -384,8 +384,7 @@ pub async fn ask(cx: &mut Context<'_>, path: &CanonicalPath, wish: &RotateWish) 
     }
     if wish.rotator.is_some() || wish.schedule.is_some() || wish.window_s.is_some() || before.is_none() {
         // Whoever may begin a rotation may not for that decide how it is done.
-        let name = format!("{}rotation/{path}", cx.mount.path);
-        if !cx.rights.allows(Action::Update, &name) {
+        if !regions::may(cx, Action::Update, "rotation", path.as_str(), None) {
             return Err(Error::denied());
         }
         let username = match before {

@@ -3,7 +3,7 @@
 
 use crate::kv::model::{Config, Doomed, Pointer, StoredPayload};
 use crate::kv::ops::{self, Draft, PAYLOADS_REMOVED_MAX};
-use crate::kv::{attached, policy, policy_name, regions, rotation};
+use crate::kv::{attached, policy, regions, rotation};
 use cardea_crypto::constant_time;
 use cardea_model::limit::METADATA_PAIRS_MAX;
 use cardea_model::operation::{NewSecret, NewVersion, PolicyAct, SecretAct, SecretRef, SecretUpdate, VersionRef};
@@ -170,12 +170,9 @@ async fn repeats(
     value: &SecretValue,
 ) -> Result<Option<(u64, bool)>, Error> {
     let Some(version) = secret.versions.iter().find(|version| version.id == id) else { return Ok(None) };
-    let name = policy_name(cx.mount, "data", &secret.path);
     let question = attached::value(&VersionRef::Id(id.to_owned()), secret);
-    let may_read = match attached::of_secret(cx, secret, vec![question]).await? {
-        Some(attached) => cx.rights.allows_with(Action::Read, &name, &attached),
-        None => cx.rights.allows(Action::Read, &name),
-    };
+    let attached = attached::of_secret(cx, secret, vec![question]).await?;
+    let may_read = regions::may(cx, Action::Read, "data", &secret.path, attached.as_ref());
     let may_know = version.creator == ops::creator(cx) && !version.creator.is_empty() || may_read;
     // What can no longer be read must not be confirmed either, to who guesses it.
     if !may_know || !version.is_readable(cx.now) {
@@ -204,7 +201,7 @@ async fn create(cx: &mut Context<'_>, at: &SecretRef, new: &NewSecret) -> Result
     secret.description.clone_from(&new.description);
     secret.key_id.clone_from(&new.key_id);
     secret.metadata.clone_from(&new.tags);
-    secret.regions = regions::of_new(cx, at, &new.replicas)?;
+    secret.regions = regions::of_new(cx, at, &new.replicas).await?;
     check_tags(&secret.metadata)?;
     match &new.value {
         None => Ok((store(cx, secret)?, None)),
@@ -263,13 +260,9 @@ async fn update(cx: &mut Context<'_>, at: &SecretRef, change: &SecretUpdate) -> 
     };
     if change.value.is_some() && (change.description.is_some() || change.key_id.is_some()) {
         // The request was allowed to write the value; the rest is another name to policies.
-        let name = format!("{}metadata/{}", cx.mount.path, at.path);
         let questions = vec![Question::new("secretsmanager:UpdateSecret")];
-        let allowed = match attached::of_secret(cx, &secret, questions).await? {
-            Some(attached) => cx.rights.allows_with(Action::Update, &name, &attached),
-            None => cx.rights.allows(Action::Update, &name),
-        };
-        if !allowed {
+        let attached = attached::of_secret(cx, &secret, questions).await?;
+        if !regions::may(cx, Action::Update, "metadata", at.path.as_str(), attached.as_ref()) {
             return Err(Error::denied());
         }
     }

@@ -48,13 +48,21 @@ pub async fn authorize(active: &Active, resolved: Resolved) -> Result<Decided, R
         (Who::Caller { .. }, Access::Authenticated) => plain(true, "the route is open to every valid token"),
         (Who::Caller { .. }, Access::Policy | Access::Sudo | Access::SudoOrShares) => {
             let view = View { params: &resolved.params, parsed: OnceLock::new() };
-            let decision: Decision = acl.decide(&Query {
-                path: &resolved.name,
-                operation: if resolved.help { Operation::Help } else { surroundings::operation(resolved.action) },
-                parameters: &view,
-                wrap_ttl_s: resolved.from.request.wrap_ttl.map(|ttl| ttl.0),
-                needs_sudo: access != Access::Policy && !resolved.help,
-            });
+            let ask = |path: &str| -> Decision {
+                acl.decide(&Query {
+                    path,
+                    operation: if resolved.help { Operation::Help } else { surroundings::operation(resolved.action) },
+                    parameters: &view,
+                    wrap_ttl_s: resolved.from.request.wrap_ttl.map(|ttl| ttl.0),
+                    needs_sudo: access != Access::Policy && !resolved.help,
+                })
+            };
+            if let Some(above) = resolved.stands_under().map(|name| ask(&name)).filter(Decision::forbids) {
+                let mut reasons = vec!["what is said of the name without the region holds for it as well".to_owned()];
+                reasons.extend(above.reasons.iter().map(ToString::to_string));
+                return Ok(Decided { resolved, allowed: false, reasons, granting: Vec::new(), acl });
+            }
+            let decision = ask(&resolved.name);
             let mut reasons: Vec<String> = decision.reasons.iter().map(ToString::to_string).collect();
             let granting =
                 decision.granting.iter().map(|g| (g.name.as_str().to_owned(), g.pattern.to_string())).collect();

@@ -6,6 +6,7 @@ use crate::active::Active;
 use crate::documents::{Asker, Standing};
 use crate::surroundings;
 use cardea_model::mount::{Mount, MountClass};
+use cardea_model::operation::SecretAct;
 use cardea_model::request::KeyWish;
 use cardea_model::{Action, CanonicalPath, Cause, Error, KeyOp, KeyRef, Method, Params, Refusal, SecretOp, Target};
 use cardea_sdk::attached::Attached;
@@ -64,6 +65,13 @@ impl Resolved {
     /// Whether an auth method judges it.
     pub(super) fn is_login(&self) -> bool {
         self.facts().is_some_and(|facts| facts.access == Access::Login)
+    }
+
+    /// The name whose rules hold as well.
+    pub(super) fn stands_under(&self) -> Option<String> {
+        let (What::Bound { engine, .. }, Some(mount)) = (&self.what, &self.mount) else { return None };
+        let path = self.name.strip_prefix(&mount.path)?;
+        engine.stands_under(path).map(|path| format!("{}{path}", mount.path))
     }
 
     pub(super) fn facts(&self) -> Option<&'static RouteFacts> {
@@ -192,7 +200,12 @@ async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared)
         Some(found) => {
             let bound = match (active.engine(found), op) {
                 (Err(error), _) => Err(error),
-                (Ok(engine), Shared::Secret(op)) => engine.bind_secret(op).map(|op| (engine, op)),
+                (Ok(engine), Shared::Secret(mut op)) => {
+                    match place_secret(active, &engine, found, &from, &mut op).await {
+                        Ok(()) => engine.bind_secret(op).map(|op| (engine, op)),
+                        Err(error) => Err(error),
+                    }
+                }
                 (Ok(engine), Shared::Key(mut op)) => match name_key(active, &engine, found, &from, &mut op).await {
                     Ok(()) => engine.bind_key(op).map(|op| (engine, op)),
                     Err(error) => Err(error),
@@ -223,6 +236,27 @@ async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared)
         standing: Standing::default(),
         alias,
     })
+}
+
+/// Policies know secrets by their paths: which one a name has depends on the region that asks, where there are regions.
+async fn place_secret(
+    active: &Active,
+    engine: &Arc<dyn AnyEngine>,
+    mount: &Arc<Mount>,
+    from: &Authenticated,
+    op: &mut SecretOp,
+) -> Result<(), Error> {
+    let SecretOp::One { secret, act } = op else { return Ok(()) };
+    // Strangers do not get to make the engine look.
+    let (Some(_), Some(caller)) = (&secret.region, from.who.caller()) else { return Ok(()) };
+    let mut txn = active.sealed.txn();
+    let origin = &from.request.origin;
+    let mut cx =
+        surroundings::context(active, &mut txn, mount, origin, Some(caller), from.now, &surroundings::NoRights);
+    if let Some(path) = engine.secret_path(&mut cx, secret, matches!(act, SecretAct::Create(_))).await? {
+        secret.path = path;
+    }
+    Ok(())
 }
 
 /// Policies know keys by their names: an id or an alias becomes one before they are asked. What is no key stays what it

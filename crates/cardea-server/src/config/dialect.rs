@@ -6,6 +6,7 @@ use crate::StartError;
 use cardea_dialects::aws::json::{ACCOUNT_BINDING, ACCOUNT_DEFAULT, MOUNT_BINDING};
 use cardea_dialects::aws::sigv4::REGIONS_BINDING;
 use cardea_dialects::aws_secrets_manager::REPLICA_REGIONS_BINDING;
+use cardea_model::secret;
 use std::collections::BTreeMap;
 
 /// Dialects of AWS's clients, each with the mount that it is about where none is named; empty for one that is about none.
@@ -72,7 +73,7 @@ pub(super) fn read(
         let ends_in_digit = region.bytes().last().is_some_and(|byte| byte.is_ascii_digit());
         ends_in_digit && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
-    if !regions.iter().chain(&replicas).all(is_region) {
+    if !regions.iter().chain(&replicas).all(is_region) || !replicas.iter().all(|region| secret::is_region(region)) {
         return Err(at(&place, "`regions` and `replica_regions` must be names such as eu-central-1"));
     }
     // No request can come from a region that no signature may name.

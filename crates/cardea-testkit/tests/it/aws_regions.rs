@@ -204,3 +204,107 @@ async fn a_secret_is_read_where_it_is_replicated_to_and_changed_at_home() {
     assert_eq!(refusal(owner.secrets(AWAY, "GetSecretValue", get.clone()).await), "ResourceNotFoundException");
     owner.secrets(HOME, "DeleteSecret", get).await.expect(200);
 }
+
+/// Makes `prod/db` in two regions, and sets the replica free.
+async fn set_free(owner: &Owner) -> String {
+    let body = json!({
+        "Name": "prod/db", "SecretString": "one", "ClientRequestToken": "11111111-2222-4333-8444-555555555555",
+        "AddReplicaRegions": [{ "Region": AWAY }],
+    });
+    owner.secrets(HOME, "CreateSecret", body).await.expect(200);
+    let arn = owner.secrets(AWAY, "DescribeSecret", json!({ "SecretId": "prod/db" })).await.expect(200).text_at("/ARN");
+    let stopped = owner.secrets(AWAY, "StopReplicationToReplica", json!({ "SecretId": arn })).await.expect(200);
+    assert_eq!(stopped.text_at("/ARN"), arn);
+    arn
+}
+
+#[tokio::test]
+async fn a_replica_that_stands_alone_is_a_secret_of_its_own() {
+    let mut owner = Owner::new(ALL).await;
+    let arn = set_free(&owner).await;
+    owner.server.restart().await;
+    let put = |value: &str, token: &str| {
+        let token = format!("{token}1111111-2222-4333-8444-555555555556");
+        json!({ "SecretId": "prod/db", "SecretString": value, "ClientRequestToken": token })
+    };
+    owner.secrets(AWAY, "PutSecretValue", put("theirs", "2")).await.expect(200);
+    owner.secrets(HOME, "PutSecretValue", put("ours", "3")).await.expect(200);
+    let get = json!({ "SecretId": "prod/db" });
+    assert_eq!(owner.secrets(HOME, "GetSecretValue", get.clone()).await.text_at("/SecretString"), "ours");
+    let theirs = owner.secrets(AWAY, "GetSecretValue", get.clone()).await.expect(200);
+    assert_eq!((theirs.text_at("/SecretString").as_str(), theirs.text_at("/ARN")), ("theirs", arn.clone()));
+    let shown = owner.secrets(AWAY, "DescribeSecret", json!({ "SecretId": arn })).await.expect(200);
+    assert!(shown.json.get("PrimaryRegion").is_none() && shown.json.get("ReplicationStatus").is_none());
+    assert_eq!(
+        refusal(owner.secrets(HOME, "DescribeSecret", json!({ "SecretId": arn })).await),
+        "ResourceNotFoundException"
+    );
+    assert_eq!(refusal(owner.secrets(AWAY, "StopReplicationToReplica", get.clone()).await), "InvalidRequestException");
+
+    // Vault's door and the log know it by a path of its own.
+    let seen = owner.server.get("secret/data/prod/db%25us-east-1", owner.server.root()).await.expect(200);
+    assert_eq!(seen.text_at("/data/data/value"), "theirs");
+    assert!(!owner.server.log_of("secret/data/prod/db%us-east-1").await.is_empty());
+
+    // To be replicated again it is overwritten, and nothing else makes room.
+    let again = json!({ "SecretId": "prod/db", "AddReplicaRegions": [{ "Region": AWAY }] });
+    let failed = owner.secrets(HOME, "ReplicateSecretToRegions", again.clone()).await.expect(200);
+    assert_eq!(failed.text_at("/ReplicationStatus/0/Status"), "Failed");
+    assert_eq!(owner.secrets(AWAY, "GetSecretValue", get.clone()).await.text_at("/SecretString"), "theirs");
+    let mut forced = again;
+    forced["ForceOverwriteReplicaSecret"] = json!(true);
+    let synced = owner.secrets(HOME, "ReplicateSecretToRegions", forced).await.expect(200);
+    assert_eq!(synced.text_at("/ReplicationStatus/0/Status"), "InSync");
+    assert_eq!(owner.secrets(AWAY, "GetSecretValue", get).await.text_at("/SecretString"), "ours");
+}
+
+#[tokio::test]
+async fn a_rule_for_a_name_holds_for_it_in_every_region() {
+    let owner = Owner::new(ALL).await;
+    set_free(&owner).await;
+    let get = json!({ "SecretId": "prod/db" });
+    let batch = json!({ "SecretIdList": ["prod/db"] });
+    // What is denied, and what a narrower rule does not give, is not to be had under the path with the region.
+    for narrow in [
+        r#"path "secret/data/prod/db" { capabilities = ["deny"] }"#,
+        r#"path "secret/data/prod/db" { capabilities = ["update"] }"#,
+        r#"path "secret/data/prod/db%us-east-1" { capabilities = ["deny"] }"#,
+    ] {
+        owner.server.policy("owner", &format!("{ALL} {narrow}")).await;
+        assert_eq!(
+            refusal(owner.secrets(AWAY, "GetSecretValue", get.clone()).await),
+            "AccessDeniedException",
+            "{narrow}"
+        );
+        let many = owner.secrets(AWAY, "BatchGetSecretValue", batch.clone()).await.expect(200);
+        assert_eq!(many.text_at("/Errors/0/ErrorCode"), "AccessDeniedException", "{narrow}");
+        let token = owner.server.token(&["owner"]).await;
+        owner.server.get("secret/data/prod/db%25us-east-1", &token).await.expect(403);
+    }
+    let hidden = format!(r#"{ALL} path "secret/metadata/prod/db" {{ capabilities = ["deny"] }}"#);
+    owner.server.policy("owner", &hidden).await;
+    let listed = owner.secrets(AWAY, "ListSecrets", json!({})).await.expect(200);
+    assert_eq!(listed.json["SecretList"], json!([]));
+    // One region alone, where nothing is said of the name itself.
+    let one = r#"path "secret/data/prod/db%us-east-1" { capabilities = ["read"] }"#;
+    owner.server.policy("owner", one).await;
+    owner.secrets(AWAY, "GetSecretValue", get.clone()).await.expect(200);
+    assert_eq!(refusal(owner.secrets(HOME, "GetSecretValue", get).await), "AccessDeniedException");
+
+    // Who may not make a secret at that path makes none of a replica.
+    owner.server.policy("owner", ALL).await;
+    let again = json!({
+        "SecretId": "prod/db", "AddReplicaRegions": [{ "Region": AWAY }], "ForceOverwriteReplicaSecret": true
+    });
+    let no_delete =
+        format!(r#"{ALL} path "secret/metadata/prod/db%us-east-1" {{ capabilities = ["read", "update"] }}"#);
+    owner.server.policy("owner", &no_delete).await;
+    let refused = owner.secrets(HOME, "ReplicateSecretToRegions", again.clone()).await;
+    assert_eq!(refusal(refused), "AccessDeniedException");
+    owner.server.policy("owner", ALL).await;
+    owner.secrets(HOME, "ReplicateSecretToRegions", again).await.expect(200);
+    let no_create = format!(r#"{ALL} path "secret/data/prod/db%us-east-1" {{ capabilities = ["read"] }}"#);
+    owner.server.policy("owner", &no_create).await;
+    let stop = json!({ "SecretId": "prod/db" });
+    assert_eq!(refusal(owner.secrets(AWAY, "StopReplicationToReplica", stop).await), "AccessDeniedException");
+}

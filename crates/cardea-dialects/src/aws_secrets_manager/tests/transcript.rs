@@ -4,7 +4,7 @@
 
 use super::{AwsSecretsManager, parse, wire};
 use cardea_model::mount::MountClass;
-use cardea_model::operation::{ManySecrets, NewPolicy, PolicyAct, SecretAct, SecretRef};
+use cardea_model::operation::{ManySecrets, NewPolicy, PolicyAct, Replicas, SecretAct, SecretRef};
 use cardea_model::secret::{
     ContentForm, Deletion, PolicyFinding, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretFault,
     SecretPage, SecretRegions, SecretReplica, SecretReport, SecretSettings, SecretValue, Version, VersionState,
@@ -82,6 +82,11 @@ fn policy(new: &NewPolicy) -> String {
     format!("{} at {}{public}", new.text, new.arn_front.as_deref().unwrap_or_default())
 }
 
+fn replicas(wanted: &Replicas) -> String {
+    let force = if wanted.force { " by force" } else { "" };
+    format!("{:?}{force}", wanted.regions)
+}
+
 fn print(op: &SecretOp) -> String {
     match op {
         SecretOp::One { secret, act } => {
@@ -98,7 +103,8 @@ fn print(op: &SecretOp) -> String {
                 },
                 SecretAct::Create(new) => {
                     let value = new.value.as_ref().map_or("nothing".to_owned(), shown);
-                    let replicas = Some(format!(" {:?}", new.replicas)).filter(|_| !new.replicas.is_empty());
+                    let replicas =
+                        Some(format!(" {}", replicas(&new.replicas))).filter(|_| !new.replicas.regions.is_empty());
                     format!(
                         "create {value} as {} {:?} {:?} {:?}{}",
                         new.version_id,
@@ -124,7 +130,7 @@ fn print(op: &SecretOp) -> String {
                 }
                 SecretAct::CancelRotation => "cancel rotation".to_owned(),
                 SecretAct::Tag { set, remove } => format!("tag {set:?} {remove:?}"),
-                SecretAct::Replicate(replicas) => format!("replicate {replicas:?}"),
+                SecretAct::Replicate(wanted) => format!("replicate {}", replicas(wanted)),
                 SecretAct::RemoveReplicas(gone) => format!("remove replicas {gone:?}"),
                 SecretAct::Detach => "detach".to_owned(),
             };
@@ -172,6 +178,7 @@ fn secret(path: &str, deleted: bool) -> Secret {
         description: "the database".to_owned(),
         key_id: None,
         staged: true,
+        once: None,
         policy_arn: None,
         settings: SecretSettings::default(),
         regions: None,
@@ -187,6 +194,7 @@ fn value(path: &str, content: ContentForm, payload: Option<&str>) -> SecretAnswe
     let mut version = secret.version(3).unwrap().clone();
     version.content = content;
     SecretAnswer {
+        short_id: secret.short_id(),
         secret_id: secret.id,
         path: secret.path,
         version,
@@ -196,7 +204,7 @@ fn value(path: &str, content: ContentForm, payload: Option<&str>) -> SecretAnswe
     }
 }
 
-/// `object|text|bytes <json>`: a value · `gone`: a version without one · `facts [n]`, `deleted`: facts, with the version that
+/// `primary`, `replica`, `taken`, `alone`: facts of a secret of regions · `object|text|bytes <json>`: a value · `gone`: a version without one · `facts [n]`, `deleted`: facts, with the version that
 /// a change made · `rotates <s>`: facts of one that rotates so often, with a change on its way · `page
 /// [more]`, `batch`, `password <text>` · `policy <text>`, `malformed <reason>` · `passed`, `public`, `refused <reason>`: of a check · `denied`, `absent`, `fault <name>`, `invalid <words>`.
 fn answer(fact: &str) -> Result<Answer, Refusal> {
@@ -219,14 +227,21 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
         "gone" => Body::Secret(Box::new(value("prod/db", ContentForm::Object, None))),
         "facts" => facts(false, rest.parse().ok()),
         // At home in the region that is asked, or in another one, and replicated to a third.
-        "primary" | "replica" => {
+        "primary" | "replica" | "taken" | "alone" => {
             let (primary, other) =
-                if word == "primary" { ("us-east-1", "eu-west-1") } else { ("eu-west-1", "us-east-1") };
-            let there = |key: Option<&str>| SecretReplica { key_id: key.map(str::to_owned) };
-            let replicas =
-                BTreeMap::from([(other.to_owned(), there(Some("alias/there"))), ("eu-west-2".to_owned(), there(None))]);
+                if word == "replica" { ("eu-west-1", "us-east-1") } else { ("us-east-1", "eu-west-1") };
+            let there = |key: Option<&str>| SecretReplica { key_id: key.map(str::to_owned), taken: false };
+            let last = SecretReplica { taken: word == "taken", ..there(None) };
+            let mut replicas =
+                BTreeMap::from([(other.to_owned(), there(Some("alias/there"))), ("eu-west-2".to_owned(), last)]);
+            // One that was replicated here once has a path of its own, and an id that its ARN does not follow from.
+            let (mut path, mut id, mut once) = ("prod/db", secret("prod/db", false).id, None);
+            if word == "alone" {
+                replicas.clear();
+                (path, once) = ("prod/db%us-east-1", Some(std::mem::replace(&mut id, "another".to_owned())));
+            }
             let regions = Some(SecretRegions { primary: primary.to_owned(), replicas });
-            let secret = Secret { regions, ..secret("prod/db", false) };
+            let secret = Secret { id, once, regions, ..secret(path, false) };
             let version = rest.parse().ok();
             Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts {
                 secret,
@@ -293,7 +308,7 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
                 "Replica" => SecretFault::Replica,
                 "HasReplicas" => SecretFault::HasReplicas,
                 "NotReplicated" => SecretFault::NotReplicated,
-                "StaysReplica" => SecretFault::StaysReplica,
+                "TooMuchToDetach" => SecretFault::TooMuchToDetach,
                 other => panic!("{other}"),
             };
             return Err(Error::from(fault).into());

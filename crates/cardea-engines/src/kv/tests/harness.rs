@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cardea_crypto::random::SeededRandomness;
 use cardea_model::mount::{Mount, MountClass, MountConfig};
+use cardea_model::operation::SecretAct;
 use cardea_model::{
     Action, Body, Caller, Cause, Error, Method, NamespaceId, Origin, Params, SecretOp, Timestamp, TokenKind,
 };
@@ -17,7 +18,7 @@ use cardea_sdk::route::ActionRule;
 use cardea_sdk::{Outcome, RouteFacts};
 use cardea_storage::record::Codec;
 use cardea_storage::record::Wiped;
-use cardea_storage::txn::SealedStore;
+use cardea_storage::txn::{SealedStore, Txn};
 use cardea_storage::view::View;
 use cardea_storage::{
     BATCH_BYTES_MAX, BATCH_OPS_MAX, Batch, Change, CommitError, Committed, Condition, Key, ReadError, Revision,
@@ -273,6 +274,12 @@ impl Bench {
         self.rights.denied.push(start.to_owned());
     }
 
+    /// From now on the caller may do everything again.
+    pub fn allow_all(mut self) -> Self {
+        self.rights.denied.clear();
+        self
+    }
+
     /// From now on lists look only where paths begin so.
     pub fn lead_to(&mut self, beginnings: &[&str]) {
         self.rights.beginnings = Some(beginnings.iter().map(|beginning| (*beginning).to_owned()).collect());
@@ -335,8 +342,18 @@ impl Bench {
         }
     }
 
-    /// Asks as another dialect does.
-    pub async fn shared(&self, op: SecretOp) -> Result<(BoundOp, Body), Error> {
+    /// Asks as another dialect does. As in the kernel, the region that asks says which path a name is.
+    pub async fn shared(&self, mut op: SecretOp) -> Result<(BoundOp, Body), Error> {
+        if let SecretOp::One { secret, act } = &mut op
+            && secret.region.is_some()
+        {
+            let mut txn = self.store.txn();
+            let (now, origin) = (txn.now().await?, origin());
+            let mut cx = self.context(&mut txn, now, &origin);
+            let makes = matches!(act, SecretAct::Create(_));
+            let path = self.engine.secret_path(&mut cx, secret, makes).await?;
+            secret.path = path.unwrap_or_else(|| secret.path.clone());
+        }
         let bound = self.engine.bind_secret(op)?;
         let (body, _, _, _) = self.transact(&bound).await?;
         Ok((bound, body))
@@ -368,19 +385,8 @@ impl Bench {
     async fn transact(&self, bound: &BoundOp) -> Result<(Body, Vec<String>, Action, Option<u64>), Error> {
         let mut txn = self.store.txn();
         let now = txn.now().await?;
-        let origin = Origin { dialect: "vault", peer: ([127, 0, 0, 1], 1).into(), tls: None, headers: Vec::new() };
-        let mut cx = Context {
-            state: View::new(&mut txn, &self.mount.namespace, &self.mount.uuid),
-            mount: &self.mount,
-            caller: Some(&self.caller),
-            origin: &origin,
-            now,
-            rng: &self.rng,
-            rights: &self.rights,
-            wrap_ttl: None,
-            system: &self.rights,
-            warnings: Vec::new(),
-        };
+        let origin = origin();
+        let mut cx = self.context(&mut txn, now, &origin);
         let action = match bound.facts.rule {
             ActionRule::Fixed(action) => action,
             ActionRule::CreateOrUpdate if self.engine.exists(&mut cx, &bound.op).await? => Action::Update,
@@ -394,9 +400,28 @@ impl Bench {
         Ok((done.body, warnings, action, done.fresh_s))
     }
 
+    fn context<'a>(&'a self, txn: &'a mut Txn, now: Timestamp, origin: &'a Origin) -> Context<'a> {
+        Context {
+            state: View::new(txn, &self.mount.namespace, &self.mount.uuid),
+            mount: &self.mount,
+            caller: Some(&self.caller),
+            origin,
+            now,
+            rng: &self.rng,
+            rights: &self.rights,
+            wrap_ttl: None,
+            system: &self.rights,
+            warnings: Vec::new(),
+        }
+    }
+
     pub fn now(&self) -> Timestamp {
         Timestamp(self.memory.now_ms.load(Ordering::Relaxed))
     }
+}
+
+fn origin() -> Origin {
+    Origin { dialect: "vault", peer: ([127, 0, 0, 1], 1).into(), tls: None, headers: Vec::new() }
 }
 
 fn answered(facts: &'static RouteFacts, body: Body) -> Reply {

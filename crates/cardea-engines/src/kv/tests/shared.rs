@@ -3,8 +3,8 @@
 use super::harness::Bench;
 use super::path;
 use cardea_model::operation::{
-    FilterField, FilterText, ManySecrets, NewSecret, NewVersion, PasswordWish, SecretAct, SecretFilter, SecretOrder,
-    SecretQuery, SecretRef, SecretUpdate, VersionRef,
+    FilterField, FilterText, ManySecrets, NewSecret, NewVersion, PasswordWish, Replicas, SecretAct, SecretFilter,
+    SecretOrder, SecretQuery, SecretRef, SecretUpdate, VersionRef,
 };
 use cardea_model::secret::{
     STAGE_CURRENT, STAGE_PENDING, STAGE_PREVIOUS, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretFault,
@@ -45,7 +45,7 @@ pub async fn create(bench: &Bench, name: &str, value: Option<&str>, word: &str) 
         description: format!("about {name}"),
         key_id: None,
         tags: BTreeMap::from([("team".to_owned(), name.to_owned())]),
-        replicas: BTreeMap::new(),
+        replicas: Replicas::default(),
     };
     one(bench, name, SecretAct::Create(new)).await
 }
