@@ -1,16 +1,17 @@
 //! Whoever receives the steps of a webhook, over a source that takes any number of passwords. It checks signatures, makes one
 //! value for one token, and can be down, lose its answers, or answer with whatever a test wants.
 
+use crate::behind::Behind;
 use async_trait::async_trait;
 use cardea_crypto::mac::hmac_sha256;
 use cardea_model::SecretBytes;
 use cardea_sdk::call::{Call, HttpAnswer, HttpCall, HttpMethod};
 use cardea_sdk::{ExternalError, OutsideContext};
-use cardea_storage::failing::{Fault, FaultPlan, Point};
+use cardea_storage::failing::{Fault, FaultPlan};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 
 /// Where it is.
 pub const HOOK: &str = "https://rotate.test/cardea";
@@ -44,32 +45,23 @@ struct State {
 }
 
 /// The receiver. Clones are the same one.
-#[derive(Clone)]
-pub struct Hook {
-    state: Arc<Mutex<State>>,
-    plan: Arc<Mutex<Arc<FaultPlan>>>,
-}
-
-impl Default for Hook {
-    fn default() -> Self {
-        Self { state: Arc::default(), plan: Arc::new(Mutex::new(FaultPlan::quiet())) }
-    }
-}
+#[derive(Clone, Default)]
+pub struct Hook(Behind<State>);
 
 impl Hook {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.0.state()
     }
 
     /// Another one in the same state.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { state: Arc::new(Mutex::new(self.state().clone())), ..Self::default() }
+        Self(self.0.fork())
     }
 
     /// From now on calls are counted and broken by this plan.
     pub fn arm(&self, plan: Arc<FaultPlan>) {
-        *self.plan.lock().unwrap() = plan;
+        self.0.arm(plan);
     }
 
     pub fn set(&self, answers: Hooked) {
@@ -116,17 +108,13 @@ impl Call for Hook {
         let asked: Value = serde_json::from_slice(call.body.expose()).unwrap();
         let mut state = self.state();
         state.asked.push(asked.clone());
-        let fault = self.plan.lock().unwrap().hit(Point::External);
+        let fault = self.0.admit(state.answers == Hooked::Down, lost)?;
         let step = asked["Step"].as_str().unwrap().to_owned();
         let answer =
             |status: u16, body: &str| Ok(HttpAnswer { status, body: SecretBytes::new(body.as_bytes().to_vec()) });
-        match (fault, &state.answers) {
-            (Fault::Abort, _) => return Err(lost()),
-            (Fault::Refuse, _) | (_, Hooked::Down) => {
-                return Err(ExternalError::unreachable("the source cannot be reached", "connection refused"));
-            }
-            (_, Hooked::Says(status, body)) => return answer(*status, body),
-            (_, Hooked::SaysTo(to, status, body)) if *to == step => return answer(*status, body),
+        match &state.answers {
+            Hooked::Says(status, body) => return answer(*status, body),
+            Hooked::SaysTo(to, status, body) if *to == step => return answer(*status, body),
             _ => {}
         }
         if !is_signed(call) || cx.now.0 == 0 {

@@ -9,14 +9,15 @@
 //! | `DELETE /keys/<id>` | revokes one, whosever it is |
 //! | `GET /me` | whether the bearer's key works |
 
+use crate::behind::Behind;
 use async_trait::async_trait;
 use cardea_model::SecretBytes;
 use cardea_sdk::call::{ANSWER_BYTES_MAX, Call, HttpAnswer, HttpCall, HttpMethod};
 use cardea_sdk::{ExternalError, OutsideContext};
-use cardea_storage::failing::{Fault, FaultPlan, Point};
+use cardea_storage::failing::{Fault, FaultPlan};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 
 /// Where it is.
 pub const PROVIDER: &str = "https://provider.test/v1";
@@ -63,32 +64,23 @@ struct State {
 }
 
 /// The provider. Clones are the same one.
-#[derive(Clone)]
-pub struct Provider {
-    state: Arc<Mutex<State>>,
-    plan: Arc<Mutex<Arc<FaultPlan>>>,
-}
-
-impl Default for Provider {
-    fn default() -> Self {
-        Self { state: Arc::default(), plan: Arc::new(Mutex::new(FaultPlan::quiet())) }
-    }
-}
+#[derive(Clone, Default)]
+pub struct Provider(Behind<State>);
 
 impl Provider {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.0.state()
     }
 
     /// Another one in the same state.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { state: Arc::new(Mutex::new(self.state().clone())), ..Self::default() }
+        Self(self.0.fork())
     }
 
     /// From now on calls are counted and broken by this plan.
     pub fn arm(&self, plan: Arc<FaultPlan>) {
-        *self.plan.lock().unwrap() = plan;
+        self.0.arm(plan);
     }
 
     pub fn set(&self, answers: Answers) {
@@ -140,19 +132,12 @@ impl Call for Provider {
         let mut state = self.state();
         state.calls += 1;
         state.asked.push(format!("{} {}", call.method.as_str(), call.target));
-        let fault = self.plan.lock().unwrap().hit(Point::External);
         let answers = state.answers;
-        match (fault, answers) {
-            (Fault::Abort, _) => return Err(lost()),
-            (Fault::Refuse, _) | (_, Answers::Down) => {
-                return Err(ExternalError::unreachable("the source cannot be reached", "connection refused"));
-            }
-            (_, Answers::Status(status)) => {
-                // As providers do, it repeats what it was sent.
-                let told: Vec<&str> = call.headers.iter().map(|(_, value)| value.expose()).collect();
-                return Ok(HttpAnswer { status, body: SecretBytes::new(told.join(" ").into_bytes()) });
-            }
-            _ => {}
+        let fault = self.0.admit(answers == Answers::Down, lost)?;
+        if let Answers::Status(status) = answers {
+            // As providers do, it repeats what it was sent.
+            let told: Vec<&str> = call.headers.iter().map(|(_, value)| value.expose()).collect();
+            return Ok(HttpAnswer { status, body: SecretBytes::new(told.join(" ").into_bytes()) });
         }
         let (status, body) = state.answer(call);
         let body = match answers {

@@ -1,13 +1,14 @@
 //! A system behind the server that has users: it remembers every user, session and call, and can be down, slow, refuse, or
 //! do what it is asked and lose the answer. Shares the plan of faults of a run, so that its calls are numbered points too.
 
+use crate::behind::Behind;
 use async_trait::async_trait;
 use cardea_model::{SecretText, Timestamp};
 use cardea_sdk::ExternalError;
 use cardea_sdk::database::{Connection, Database, NewUser, Purpose};
-use cardea_storage::failing::{Fault, FaultPlan, Point};
+use cardea_storage::failing::{Fault, FaultPlan};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 /// How it behaves.
@@ -47,32 +48,23 @@ struct State {
 }
 
 /// The source. Clones are the same source.
-#[derive(Clone)]
-pub struct FakeSource {
-    state: Arc<Mutex<State>>,
-    plan: Arc<Mutex<Arc<FaultPlan>>>,
-}
-
-impl Default for FakeSource {
-    fn default() -> Self {
-        Self { state: Arc::default(), plan: Arc::new(Mutex::new(FaultPlan::quiet())) }
-    }
-}
+#[derive(Clone, Default)]
+pub struct FakeSource(Behind<State>);
 
 impl FakeSource {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.0.state()
     }
 
     /// Another source in the same state.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { state: Arc::new(Mutex::new(self.state().clone())), ..Self::default() }
+        Self(self.0.fork())
     }
 
     /// From now on calls are counted and broken by this plan.
     pub fn arm(&self, plan: Arc<FaultPlan>) {
-        *self.plan.lock().unwrap() = plan;
+        self.0.arm(plan);
     }
 
     pub fn set_mode(&self, mode: Mode) {
@@ -153,14 +145,9 @@ impl FakeSource {
             state.calls += 1;
             state.mode
         };
-        let fault = self.plan.lock().unwrap().hit(Point::External);
-        match (fault, mode) {
-            (Fault::Abort, _) => return Err(lost()),
-            (Fault::Refuse, _) | (_, Mode::Down) => {
-                return Err(ExternalError::unreachable("the source cannot be reached", "connection refused"));
-            }
-            (_, Mode::Refusing) => return Err(ExternalError::refused("the source refused the statement", "refused")),
-            _ => {}
+        let fault = self.0.admit(mode == Mode::Down, lost)?;
+        if mode == Mode::Refusing {
+            return Err(ExternalError::refused("the source refused the statement", "refused"));
         }
         {
             let mut state = self.state();
