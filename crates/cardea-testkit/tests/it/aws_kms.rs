@@ -4,46 +4,18 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_crypto::keys::KeyMaterial;
-use cardea_crypto::mac::{hmac_sha256, sha256};
-use cardea_dialects::aws::instants::basic;
 use cardea_dialects::aws_kms::AwsKms;
 use cardea_model::SecretBytes;
 use cardea_model::key::{HashAlgorithm, KeyAlgorithm};
 use cardea_model::wire::WireRequest;
-use cardea_testkit::{Reply, TestServer};
+use cardea_testkit::{Reply, Signer, TestServer};
 use serde_json::{Value, json};
 
 pub const REGION: &str = "eu-central-1";
 pub const OWNER: &str = r#"path "transit/*" { capabilities = ["create", "read", "update", "delete", "list"] }"#;
 
-/// A request signed as AWS's SDKs sign it.
 fn signed(key: &(String, String), service: &str, operation: &str, body: &Value, now_s: u64) -> WireRequest {
-    let (body, at) = (body.to_string(), basic(now_s));
-    let target = format!("TrentService.{operation}");
-    let headers = [("host", "cardea.test"), ("x-amz-date", at.as_str()), ("x-amz-target", target.as_str())];
-    let names = headers.map(|(name, _)| name).join(";");
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-    let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex::encode(sha256(&[body.as_bytes()])));
-    let scope = format!("{}/{REGION}/{service}/aws4_request", &at[..8]);
-    let to_sign = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex::encode(sha256(&[canonical.as_bytes()])));
-    let mut signing = hmac_sha256(format!("AWS4{}", key.1).as_bytes(), &[&at.as_bytes()[..8]]).to_vec();
-    for part in [REGION, service, "aws4_request"] {
-        signing = hmac_sha256(&signing, &[part.as_bytes()]).to_vec();
-    }
-    let signature = hex::encode(hmac_sha256(&signing, &[to_sign.as_bytes()]));
-    let shown = format!("AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}", key.0);
-    let mut sent: Vec<(String, Vec<u8>)> =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    sent.push(("authorization".to_owned(), shown.into_bytes()));
-    WireRequest {
-        method: "POST".to_owned(),
-        path: "/".to_owned(),
-        query: String::new(),
-        headers: sent,
-        body: SecretBytes::new(body.into_bytes()),
-        peer: ([127, 0, 0, 1], 4000).into(),
-        tls: None,
-    }
+    Signer::new(key, REGION, service).operation(&format!("TrentService.{operation}"), body, now_s)
 }
 
 pub async fn ask(server: &TestServer, key: &(String, String), operation: &str, body: Value) -> Reply {

@@ -2,14 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cardea_crypto::mac::{hmac_sha256, sha256};
-use cardea_dialects::aws::instants::basic;
 use cardea_dialects::aws_kms::AwsKms;
 use cardea_dialects::aws_secrets_manager::AwsSecretsManager;
-use cardea_model::SecretBytes;
-use cardea_model::wire::WireRequest;
 use cardea_sdk::dialect::Dialect;
-use cardea_testkit::{Reply, TestServer};
+use cardea_testkit::{Reply, Signer, TestServer};
 use serde_json::{Value, json};
 
 const HOME: &str = "eu-central-1";
@@ -33,38 +29,9 @@ impl Owner {
         Self { server, key }
     }
 
-    /// A request signed as AWS's SDKs sign it.
-    fn signed(&self, region: &str, service: &str, target: &str, body: &Value) -> WireRequest {
-        let (body, at) = (body.to_string(), basic(self.server.now().unix_s()));
-        let headers = [("host", "cardea.test"), ("x-amz-date", at.as_str()), ("x-amz-target", target)];
-        let names = headers.map(|(name, _)| name).join(";");
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex::encode(sha256(&[body.as_bytes()])));
-        let scope = format!("{}/{region}/{service}/aws4_request", &at[..8]);
-        let to_sign = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex::encode(sha256(&[canonical.as_bytes()])));
-        let mut signing = hmac_sha256(format!("AWS4{}", self.key.1).as_bytes(), &[&at.as_bytes()[..8]]).to_vec();
-        for part in [region, service, "aws4_request"] {
-            signing = hmac_sha256(&signing, &[part.as_bytes()]).to_vec();
-        }
-        let signature = hex::encode(hmac_sha256(&signing, &[to_sign.as_bytes()]));
-        let shown =
-            format!("AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}", self.key.0);
-        let mut sent: Vec<(String, Vec<u8>)> =
-            headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-        sent.push(("authorization".to_owned(), shown.into_bytes()));
-        WireRequest {
-            method: "POST".to_owned(),
-            path: "/".to_owned(),
-            query: String::new(),
-            headers: sent,
-            body: SecretBytes::new(body.into_bytes()),
-            peer: ([127, 0, 0, 1], 4000).into(),
-            tls: None,
-        }
-    }
-
     async fn ask(&self, dialect: &dyn Dialect, region: &str, service: &str, target: &str, body: &Value) -> Reply {
-        self.server.send(dialect, self.signed(region, service, target, body)).await
+        let signed = Signer::new(&self.key, region, service).operation(target, body, self.server.now().unix_s());
+        self.server.send(dialect, signed).await
     }
 
     async fn kms(&self, region: &str, operation: &str, body: Value) -> Reply {

@@ -1,45 +1,17 @@
 //! Secrets Manager's door beside Vault's, on a whole server: signatures, policies and the log.
 
-use cardea_crypto::mac::{hmac_sha256, sha256};
-use cardea_dialects::aws::instants::basic;
 use cardea_dialects::aws_secrets_manager::AwsSecretsManager;
 use cardea_model::SecretBytes;
 use cardea_model::wire::WireRequest;
-use cardea_testkit::{Reply, TestServer};
+use cardea_testkit::{Reply, Signer, TestServer};
 use serde_json::{Value, json};
 
 const REGION: &str = "eu-central-1";
 const OWNER: &str = r#"path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }"#;
 const TOKEN: &str = "11111111-2222-4333-8444-555555555555";
 
-/// A request signed as AWS's SDKs sign it.
 fn signed(key: &(String, String), operation: &str, body: &Value, now_s: u64) -> WireRequest {
-    let (body, at) = (body.to_string(), basic(now_s));
-    let target = format!("secretsmanager.{operation}");
-    let headers = [("host", "cardea.test"), ("x-amz-date", at.as_str()), ("x-amz-target", target.as_str())];
-    let names = headers.map(|(name, _)| name).join(";");
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-    let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex::encode(sha256(&[body.as_bytes()])));
-    let scope = format!("{}/{REGION}/secretsmanager/aws4_request", &at[..8]);
-    let to_sign = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex::encode(sha256(&[canonical.as_bytes()])));
-    let mut signing = hmac_sha256(format!("AWS4{}", key.1).as_bytes(), &[&at.as_bytes()[..8]]).to_vec();
-    for part in [REGION, "secretsmanager", "aws4_request"] {
-        signing = hmac_sha256(&signing, &[part.as_bytes()]).to_vec();
-    }
-    let signature = hex::encode(hmac_sha256(&signing, &[to_sign.as_bytes()]));
-    let shown = format!("AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}", key.0);
-    let mut sent: Vec<(String, Vec<u8>)> =
-        headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    sent.push(("authorization".to_owned(), shown.into_bytes()));
-    WireRequest {
-        method: "POST".to_owned(),
-        path: "/".to_owned(),
-        query: String::new(),
-        headers: sent,
-        body: SecretBytes::new(body.into_bytes()),
-        peer: ([127, 0, 0, 1], 4000).into(),
-        tls: None,
-    }
+    Signer::new(key, REGION, "secretsmanager").operation(&format!("secretsmanager.{operation}"), body, now_s)
 }
 
 pub async fn ask(server: &TestServer, key: &(String, String), operation: &str, body: Value) -> Reply {

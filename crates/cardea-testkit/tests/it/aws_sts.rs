@@ -4,13 +4,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cardea_audit::record::{FieldValue, Record};
-use cardea_crypto::mac::{hmac_chain, hmac_sha256, sha256};
 use cardea_crypto::signature::SigningKey;
-use cardea_dialects::aws::instants::basic;
 use cardea_dialects::aws_sts::AwsSts;
-use cardea_model::SecretBytes;
 use cardea_model::wire::WireRequest;
-use cardea_testkit::{Reply, TestServer};
+use cardea_testkit::{Reply, Signer, TestServer, posted};
 use serde_json::{Value, json};
 
 const REGION: &str = "eu-central-1";
@@ -31,37 +28,16 @@ impl Key {
 }
 
 fn form(body: &str) -> WireRequest {
-    WireRequest {
-        method: "POST".to_owned(),
-        path: "/".to_owned(),
-        query: String::new(),
-        headers: vec![("content-type".to_owned(), b"application/x-www-form-urlencoded".to_vec())],
-        body: SecretBytes::new(body.as_bytes().to_vec()),
-        peer: ([127, 0, 0, 1], 4000).into(),
-        tls: None,
-    }
+    posted(&[("content-type", "application/x-www-form-urlencoded")], body)
 }
 
 /// A form, signed as AWS's SDKs sign it.
 fn signed(key: &Key, body: &str, now_s: u64) -> WireRequest {
     let mut wire = form(body);
-    let at = basic(now_s);
-    for (name, value) in [("host", "sts.test"), ("x-amz-date", &at), ("x-amz-security-token", &key.session)] {
+    for (name, value) in [("host", "sts.test"), ("x-amz-security-token", &key.session)] {
         wire.headers.push((name.to_owned(), value.as_bytes().to_vec()));
     }
-    let names: Vec<&str> = wire.headers.iter().map(|(name, _)| name.as_str()).collect();
-    let lines: String =
-        wire.headers.iter().map(|(name, value)| format!("{name}:{}\n", std::str::from_utf8(value).unwrap())).collect();
-    let names = names.join(";");
-    let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex::encode(sha256(&[body.as_bytes()])));
-    let scope = format!("{}/{REGION}/sts/aws4_request", &at[..8]);
-    let to_sign = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex::encode(sha256(&[canonical.as_bytes()])));
-    let links: [&[u8]; 4] = [&at.as_bytes()[..8], REGION.as_bytes(), b"sts", b"aws4_request"];
-    let signing = hmac_chain(format!("AWS4{}", key.secret).as_bytes(), &links);
-    let signature = hex::encode(hmac_sha256(&*signing, &[to_sign.as_bytes()]));
-    let shown = format!("AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}", key.id);
-    wire.headers.push(("authorization".to_owned(), shown.into_bytes()));
-    wire
+    Signer { id: &key.id, secret: &key.secret, region: REGION, service: "sts" }.sign(wire, now_s)
 }
 
 async fn who(server: &TestServer, key: &Key) -> Reply {

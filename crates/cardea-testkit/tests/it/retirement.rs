@@ -2,8 +2,7 @@
 //! turned off once, and only when its owner's bar is met. Counted with the process killed at every numbered point.
 
 use super::rotation::{current, current_opens, rotate, server, status};
-use cardea_storage::{Break, FaultPlan};
-use cardea_testkit::{Mode, TestServer};
+use cardea_testkit::{Mode, TestServer, at_every_point};
 use serde_json::{Value, json};
 
 /// More points than any change with its end has.
@@ -270,56 +269,39 @@ async fn rules_that_mean_nothing_are_refused() {
 
 #[tokio::test]
 async fn killed_at_any_point_the_old_credential_ends_once_and_the_current_one_never() {
-    println!("{:<12} {:>6} {:>6} {:>8}", "break", "points", "shut", "left on");
     let prepared =
         with_rule(json!({ "retire_bar": "sessions", "retire_after": "60s", "retire_end_sessions": true })).await;
-    let mut faults = Vec::new();
-    for how in Break::ALL {
-        let (mut shut, mut left_on, mut points) = (0, 0, 0);
-        for at in 1.. {
-            assert!(at < POINTS_MAX, "{how:?} has no end");
-            let mut server = prepared.fork(&format!("retire {how:?} {at}"));
-            server.unseal().await;
-            let plan = FaultPlan::new(at, how);
-            server.arm(&plan);
-            let begun = rotate(&server).await.is_success();
-            let mut restarted = false;
-            for _ in 0..LOOKS_MAX {
-                server.settle().await;
-                if plan.reached() && !restarted {
-                    // The process dies where the plan struck, and another one goes on.
-                    restarted = true;
-                    server.restart().await;
-                }
-                // What is asked here is a numbered point, too, and may be the one that is broken.
-                let read = server.get("secret/data/orders", server.root()).await;
-                if read.is_success() {
-                    let users = server.source().users();
-                    let user = users.get(&read.text_at("/data/data/username"));
-                    if user.is_none_or(|user| user.password != read.text_at("/data/data/password")) {
-                        shut += 1;
-                        faults.push(format!("{how:?} at {at}: shut: {:?}", plan.trace()));
-                    }
-                }
-                let seen = server.get("secret/rotation/orders", server.root()).await;
-                if !begun || (seen.is_success() && seen.at("/data/last_retired").is_string()) {
-                    break;
-                }
-                server.advance(20);
+    let faults = at_every_point(&prepared, "retire", POINTS_MAX, async |server, plan, found| {
+        let begun = rotate(server).await.is_success();
+        let mut restarted = false;
+        for _ in 0..LOOKS_MAX {
+            server.settle().await;
+            if plan.reached() && !restarted {
+                // The process dies where the plan struck, and another one goes on.
+                restarted = true;
+                server.restart().await;
             }
-            let reached = plan.reached();
-            server.restart().await;
-            let seen = status(&server).await;
-            if begun && (first_opens(&server) || seen.at("/data/state") != "idle") {
-                left_on += 1;
-                faults.push(format!("{how:?} at {at}: left on: {}", seen.text));
+            // What is asked here is a numbered point, too, and may be the one that is broken.
+            let read = server.get("secret/data/orders", server.root()).await;
+            if read.is_success() {
+                let users = server.source().users();
+                let user = users.get(&read.text_at("/data/data/username"));
+                if user.is_none_or(|user| user.password != read.text_at("/data/data/password")) {
+                    found.shut(&format!("shut: {:?}", plan.trace()));
+                }
             }
-            if !reached {
+            let seen = server.get("secret/rotation/orders", server.root()).await;
+            if !begun || (seen.is_success() && seen.at("/data/last_retired").is_string()) {
                 break;
             }
-            points = at;
+            server.advance(20);
         }
-        println!("{:<12} {points:>6} {shut:>6} {left_on:>8}", format!("{how:?}"));
-    }
+        server.restart().await;
+        let seen = status(server).await;
+        if begun && (first_opens(server) || seen.at("/data/state") != "idle") {
+            found.left(&[seen.text]);
+        }
+    });
+    let faults = faults.await;
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

@@ -3,8 +3,7 @@
 //! of the secret holds. Both are counted with the process killed at every numbered point.
 
 use super::aws_secrets_manager::ask;
-use cardea_storage::{Break, FaultPlan};
-use cardea_testkit::{Mode, Reply, TestServer};
+use cardea_testkit::{Mode, Reply, TestServer, at_every_point};
 use serde_json::{Value, json};
 
 /// More points than any change has.
@@ -93,52 +92,33 @@ async fn a_change_reaches_the_source_and_then_the_readers() {
 
 #[tokio::test]
 async fn killed_at_any_point_the_current_version_opens_the_source() {
-    println!("{:<24} {:<12} {:>6} {:>6} {:>8}", "strategy", "break", "points", "shut", "orphans");
     let mut faults = Vec::new();
     for strategy in STRATEGIES {
         let prepared = server(strategy).await;
-        for how in Break::ALL {
-            let (mut shut, mut orphaned, mut points) = (0, 0, 0);
-            for at in 1.. {
-                assert!(at < POINTS_MAX, "{strategy} has no end");
-                let mut server = prepared.fork(&format!("{strategy} {how:?} {at}"));
-                server.unseal().await;
-                let plan = FaultPlan::new(at, how);
-                server.arm(&plan);
-                let begun = rotate(&server).await.is_success();
-                server.settle().await;
-                server.restart().await;
-                // As found, before any background work.
-                let opens = current_opens(&server).await;
-                let seen = status(&server).await;
-                let explained = *strategy != "alternating-users"
-                    && !seen.at("/data/pending_version").is_null()
-                    && seen.at("/data/explanation").as_str().is_some_and(|words| words.contains("pending value"));
-                if !opens && !explained {
-                    shut += 1;
-                    faults.push(format!("{strategy}, {how:?} at {at}: shut: {:?}", plan.trace()));
-                }
-                server.advance(700);
-                server.settle().await;
-                let after = status(&server).await;
-                let (name, password) = current(&server).await;
-                let done = password != "first";
-                if !current_opens(&server).await || after.at("/data/state") != "idle" || (begun && !done) {
-                    shut += 1;
-                    faults.push(format!("{strategy}, {how:?} at {at}: {name} does not end well: {}", after.text));
-                }
-                let left = orphans(&server).await;
-                orphaned += left.len();
-                if !left.is_empty() {
-                    faults.push(format!("{strategy}, {how:?} at {at}: orphans {left:?}"));
-                }
-                if !plan.reached() {
-                    break;
-                }
-                points = at;
+        let found = at_every_point(&prepared, strategy, POINTS_MAX, async |server, plan, found| {
+            let begun = rotate(server).await.is_success();
+            server.settle().await;
+            server.restart().await;
+            // As found, before any background work.
+            let opens = current_opens(server).await;
+            let seen = status(server).await;
+            let explained = *strategy != "alternating-users"
+                && !seen.at("/data/pending_version").is_null()
+                && seen.at("/data/explanation").as_str().is_some_and(|words| words.contains("pending value"));
+            if !opens && !explained {
+                found.shut(&format!("shut: {:?}", plan.trace()));
             }
-            println!("{strategy:<24} {:<12} {points:>6} {shut:>6} {orphaned:>8}", format!("{how:?}"));
-        }
+            server.advance(700);
+            server.settle().await;
+            let after = status(server).await;
+            let (name, password) = current(server).await;
+            let done = password != "first";
+            if !current_opens(server).await || after.at("/data/state") != "idle" || (begun && !done) {
+                found.shut(&format!("{name} does not end well: {}", after.text));
+            }
+            found.left(&orphans(server).await);
+        });
+        faults.extend(found.await);
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

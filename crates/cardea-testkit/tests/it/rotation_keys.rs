@@ -3,8 +3,7 @@
 //! the answers of the provider lost, wrong, late or refusing.
 
 use super::aws_secrets_manager::ask;
-use cardea_storage::{Break, FaultPlan};
-use cardea_testkit::{ADMIN_TOKEN, Answers, PROVIDER, Reply, TestServer};
+use cardea_testkit::{ADMIN_TOKEN, Answers, PROVIDER, Reply, TestServer, at_every_point};
 use serde_json::{Value, json};
 
 /// More points than any change has.
@@ -150,50 +149,31 @@ async fn a_secret_without_a_key_gets_its_first_one() {
 
 #[tokio::test]
 async fn killed_at_any_point_the_current_version_opens_the_provider() {
-    println!("{:<12} {:<12} {:>6} {:>6} {:>8}", "found by", "break", "points", "shut", "orphans");
     let mut faults = Vec::new();
     for way in WAYS {
         let prepared = server(way).await;
-        for how in Break::ALL {
-            let (mut shut, mut orphaned, mut points) = (0, 0, 0);
-            for at in 1.. {
-                assert!(at < POINTS_MAX, "{way} has no end");
-                let mut server = prepared.fork(&format!("{way} {how:?} {at}"));
-                server.unseal().await;
-                let plan = FaultPlan::new(at, how);
-                server.arm(&plan);
-                let begun = rotate(&server).await.is_success();
-                server.settle().await;
-                end_of_the_old(&server).await;
-                server.restart().await;
-                // As found, before any background work.
-                if !current_opens(&server).await {
-                    shut += 1;
-                    faults.push(format!("{way}, {how:?} at {at}: shut: {:?}", plan.trace()));
-                }
-                server.advance(700);
-                server.settle().await;
-                end_of_the_old(&server).await;
-                let after = status(&server).await;
-                let done = current(&server).await.0 != "first";
-                let old_is_there = server.provider().keys().contains_key("first");
-                let ended = after.at("/data/state") == "idle" && old_is_there != done && (done || !begun);
-                if !current_opens(&server).await || !ended || !others_are_there(&server) {
-                    shut += 1;
-                    faults.push(format!("{way}, {how:?} at {at}: does not end well: {}", after.text));
-                }
-                let left = orphans(&server).await;
-                orphaned += left.len();
-                if !left.is_empty() {
-                    faults.push(format!("{way}, {how:?} at {at}: orphans {left:?}"));
-                }
-                if !plan.reached() {
-                    break;
-                }
-                points = at;
+        let found = at_every_point(&prepared, way, POINTS_MAX, async |server, plan, found| {
+            let begun = rotate(server).await.is_success();
+            server.settle().await;
+            end_of_the_old(server).await;
+            server.restart().await;
+            // As found, before any background work.
+            if !current_opens(server).await {
+                found.shut(&format!("shut: {:?}", plan.trace()));
             }
-            println!("{way:<12} {:<12} {points:>6} {shut:>6} {orphaned:>8}", format!("{how:?}"));
-        }
+            server.advance(700);
+            server.settle().await;
+            end_of_the_old(server).await;
+            let after = status(server).await;
+            let done = current(server).await.0 != "first";
+            let old_is_there = server.provider().keys().contains_key("first");
+            let ended = after.at("/data/state") == "idle" && old_is_there != done && (done || !begun);
+            if !current_opens(server).await || !ended || !others_are_there(server) {
+                found.shut(&format!("does not end well: {}", after.text));
+            }
+            found.left(&orphans(server).await);
+        });
+        faults.extend(found.await);
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

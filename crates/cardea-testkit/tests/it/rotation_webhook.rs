@@ -3,8 +3,7 @@
 //! answers.
 
 use super::aws_secrets_manager::ask;
-use cardea_storage::{Break, FaultPlan};
-use cardea_testkit::{HOOK, HOOK_SECRET, Hooked, Reply, TestServer};
+use cardea_testkit::{HOOK, HOOK_SECRET, Hooked, Reply, TestServer, at_every_point};
 use serde_json::{Value, json};
 
 /// More points than any change has.
@@ -111,48 +110,28 @@ async fn the_steps_come_in_order_with_what_each_one_needs() {
 
 #[tokio::test]
 async fn killed_at_any_point_the_current_version_opens_the_source() {
-    println!("{:<12} {:>6} {:>6} {:>8}", "break", "points", "shut", "orphans");
     let prepared = server("new-key").await;
-    let mut faults = Vec::new();
-    for how in Break::ALL {
-        let (mut shut, mut orphaned, mut points) = (0, 0, 0);
-        for at in 1.. {
-            assert!(at < POINTS_MAX, "it has no end");
-            let mut server = prepared.fork(&format!("{how:?} {at}"));
-            server.unseal().await;
-            let plan = FaultPlan::new(at, how);
-            server.arm(&plan);
-            let begun = rotate(&server).await.is_success();
-            server.settle().await;
-            end_of_the_old(&server).await;
-            server.restart().await;
-            // As found, before any background work.
-            if !current_opens(&server).await {
-                shut += 1;
-                faults.push(format!("{how:?} at {at}: shut: {:?}", plan.trace()));
-            }
-            server.advance(700);
-            server.settle().await;
-            end_of_the_old(&server).await;
-            let after = status(&server).await;
-            let done = current(&server).await != "first";
-            let ended = after.at("/data/state") == "idle" && (done || !begun);
-            if !current_opens(&server).await || !ended || server.hook().passwords().len() != 1 {
-                shut += 1;
-                faults.push(format!("{how:?} at {at}: does not end well: {}", after.text));
-            }
-            let left = orphans(&server).await;
-            orphaned += left.len();
-            if !left.is_empty() {
-                faults.push(format!("{how:?} at {at}: orphans {left:?}"));
-            }
-            if !plan.reached() {
-                break;
-            }
-            points = at;
+    let faults = at_every_point(&prepared, "webhook", POINTS_MAX, async |server, plan, found| {
+        let begun = rotate(server).await.is_success();
+        server.settle().await;
+        end_of_the_old(server).await;
+        server.restart().await;
+        // As found, before any background work.
+        if !current_opens(server).await {
+            found.shut(&format!("shut: {:?}", plan.trace()));
         }
-        println!("{:<12} {points:>6} {shut:>6} {orphaned:>8}", format!("{how:?}"));
-    }
+        server.advance(700);
+        server.settle().await;
+        end_of_the_old(server).await;
+        let after = status(server).await;
+        let done = current(server).await != "first";
+        let ended = after.at("/data/state") == "idle" && (done || !begun);
+        if !current_opens(server).await || !ended || server.hook().passwords().len() != 1 {
+            found.shut(&format!("does not end well: {}", after.text));
+        }
+        found.left(&orphans(server).await);
+    });
+    let faults = faults.await;
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
