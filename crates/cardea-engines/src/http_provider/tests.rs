@@ -7,7 +7,7 @@ use super::HttpProvider;
 use super::pointer;
 use super::routes::ROUTES;
 use super::template::{Fillings, Name, Position, Template};
-use crate::testing::Bench;
+use crate::testing::{Bench, assert_shown};
 use cardea_model::Action;
 use cardea_sdk::call::{Call, HttpAnswer, HttpCall};
 use cardea_sdk::erased::Erased;
@@ -31,9 +31,7 @@ pub fn bench() -> Bench {
 #[tokio::test]
 async fn transcripts_hold_and_name_every_route() {
     let seen = bench().replay("providers/", include_str!("transcripts/declarations.txt")).await;
-    for route in ROUTES {
-        assert!(seen.contains(route.facts.name), "no transcript shows {}", route.facts.name);
-    }
+    assert_shown(ROUTES.iter().map(|route| route.facts.name), &seen);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use super::Webhook;
 use super::message::{Step, Values, sign, understand};
 use super::routes::ROUTES;
-use crate::testing::Bench;
+use crate::testing::{Bench, assert_shown};
 use cardea_model::rotation::{RotationSettings, RotationStrategy};
 use cardea_model::{Payload, SecretBytes, SecretText, Timestamp};
 use cardea_sdk::call::{Call, HttpAnswer, HttpCall};
@@ -27,9 +27,7 @@ impl Call for Nobody {
 async fn transcripts_hold_and_name_every_route() {
     let bench = Bench::new(Erased(Webhook::new(Arc::new(Nobody))));
     let seen = bench.replay("webhooks/", include_str!("transcripts/hooks.txt")).await;
-    for route in ROUTES {
-        assert!(seen.contains(route.facts.name), "no transcript shows {}", route.facts.name);
-    }
+    assert_shown(ROUTES.iter().map(|route| route.facts.name), &seen);
 }
 
 #[test]

@@ -2,30 +2,19 @@
 //! plan: intent, effect, settling, and the two recoveries.
 
 use crate::database::DatabaseEngine;
-use cardea_crypto::random::SeededRandomness;
+use crate::testing::{Everything, Place, action, bind, sealed};
+pub use crate::testing::{Reply, START_MS};
 use cardea_model::lease::LeaseOffer;
-use cardea_model::mount::{Mount, MountClass, MountConfig};
-use cardea_model::{
-    Action, Body, Caller, Cause, Error, Method, NamespaceId, Origin, Params, SecretText, Timestamp, TokenKind,
-};
-use cardea_sdk::context::{Context, Faults, OutsideContext, Rights, System};
+use cardea_model::{Action, Error, SecretText, Timestamp};
+use cardea_sdk::context::{Faults, OutsideContext};
 use cardea_sdk::database::{Connection, Database, NewUser, Purpose};
 use cardea_sdk::erased::{AnyEngine, BoundOp, Erased};
-use cardea_sdk::route::ActionRule;
 use cardea_sdk::{Done, Effect, ExternalError, Lease, Outcome, Plan, Recovery, async_trait};
 use cardea_storage::memory::MemoryStore;
-use cardea_storage::record::Codec;
-use cardea_storage::record::Wiped;
-use cardea_storage::txn::{SealedStore, commit_error};
-use cardea_storage::view::View;
-use serde_json::Value;
+use cardea_storage::txn::{SealedStore, Txn, commit_error};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-
-pub const START_MS: u64 = 1_700_000_000_000;
-/// The mount's TTLs in seconds: default and maximum.
-pub const MOUNT_TTL_S: (u64, u64) = (3600, 86_400);
 
 /// A database that only remembers.
 #[derive(Default)]
@@ -119,47 +108,6 @@ impl Database for FakeDatabase {
     }
 }
 
-/// Leaves bytes readable, so that tests can look for what must not be there.
-struct PlainCodec;
-
-impl Codec for PlainCodec {
-    fn seal(&self, _kind: &str, _key: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
-        Ok(plain.to_vec())
-    }
-    fn open(&self, _kind: &str, _key: &[u8], sealed: &[u8]) -> Result<Wiped, Error> {
-        Ok(Wiped::new(sealed.to_vec()))
-    }
-}
-
-struct Surroundings;
-
-impl Rights for Surroundings {
-    fn allows(&self, _action: Action, _path: &str) -> bool {
-        true
-    }
-    fn has_sudo(&self, _path: &str) -> bool {
-        true
-    }
-    fn reaches(&self, _mount_path: &str) -> bool {
-        true
-    }
-}
-
-impl System for Surroundings {
-    fn ttl_s(&self, _mount: &Mount) -> (u64, u64) {
-        MOUNT_TTL_S
-    }
-    fn lookup_hash(&self, _purpose: &str, _value: &[u8]) -> String {
-        String::new()
-    }
-    fn password_policy(&self, name: &str) -> Result<String, Error> {
-        match name {
-            "digits" => Ok("length = 30\nrule \"charset\" { charset = \"0123456789\" }".to_owned()),
-            _ => Err(Error::invalid("no such password policy")),
-        }
-    }
-}
-
 /// Where the next external call fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
@@ -193,35 +141,11 @@ impl Faults for Planned {
     }
 }
 
-/// What came back.
-#[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    /// Name of the route that answered; empty if none did.
-    pub route: &'static str,
-    /// `{"data": …}` or `{"errors": […]}`, and `warnings` if there are any; null without a body.
-    pub body: Value,
-    pub action: Option<Action>,
-    pub lease: Option<LeaseOffer>,
-    pub effect: Option<Effect>,
-}
-
-impl Reply {
-    pub fn data(&self) -> &Value {
-        &self.body["data"]
-    }
-    pub fn error(&self) -> &str {
-        self.body["errors"][0].as_str().unwrap_or_default()
-    }
-}
-
 pub struct Bench {
     pub database: Arc<FakeDatabase>,
     now_ms: Arc<AtomicU64>,
     store: SealedStore,
-    mount: Mount,
-    pub caller: Caller,
-    rng: SeededRandomness,
+    place: Place,
     engine: Erased<DatabaseEngine>,
     faults: Planned,
     /// Effects with recovery "redo" that are not settled.
@@ -241,36 +165,8 @@ impl Bench {
             engine: Erased(DatabaseEngine::new(vec![database.clone()])),
             database,
             now_ms,
-            store: SealedStore::new(store, Arc::new(PlainCodec)),
-            mount: Mount {
-                uuid: "mount".to_owned(),
-                namespace: NamespaceId::root(),
-                path: "database/".to_owned(),
-                kind: "database".to_owned(),
-                class: MountClass::Secret,
-                accessor: "database_1".to_owned(),
-                description: String::new(),
-                options: BTreeMap::new(),
-                config: MountConfig::default(),
-                local: false,
-                seal_wrap: false,
-                created_ms: 0,
-            },
-            caller: Caller {
-                namespace: NamespaceId::root(),
-                display_name: "approle-payment".to_owned(),
-                entity: None,
-                known_as: None,
-                token_id: String::new(),
-                accessor: None,
-                kind: TokenKind::Service,
-                is_root: false,
-                policies: Vec::new(),
-                metadata: BTreeMap::new(),
-                expires: None,
-                key: None,
-            },
-            rng: SeededRandomness::new(b"database"),
+            store: sealed(store),
+            place: Place::new("database", "database/").asked_by("approle-payment"),
             faults: Planned::default(),
             unsettled: Mutex::new(Vec::new()),
         }
@@ -284,6 +180,11 @@ impl Bench {
         let reply = bench.write("roles/app", ROLE).await;
         assert_eq!(reply.status, 204, "{reply:?}");
         bench
+    }
+
+    /// Lets somebody with another display name ask from now on.
+    pub fn caller_is(&mut self, display_name: &str) {
+        display_name.clone_into(&mut self.place.caller.as_mut().unwrap().display_name);
     }
 
     pub fn fail(&self, fault: Fault) {
@@ -303,57 +204,24 @@ impl Bench {
     }
 
     pub async fn call(&self, method: &str, target: &str, body: &str) -> Reply {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let method = match method {
-            "GET" => Method::Read,
-            "LIST" => Method::List,
-            "POST" | "PUT" => Method::Write,
-            "DELETE" => Method::Delete,
-            other => panic!("{other}"),
-        };
-        let params = if body.is_empty() {
-            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            Ok(Params::from_pairs(pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect()))
-        } else {
-            Params::from_json(body.as_bytes())
-        };
-        let mut params = match params {
-            Ok(params) => params,
-            Err(error) => return refused("", &error),
-        };
-        let bound = match self.engine.bind(method, path, &mut params) {
+        let bound = match bind(&self.engine, method, target, body) {
             Ok(bound) => bound,
-            Err(refusal) => return refused(refusal.facts.map_or("", |facts| facts.name), &refusal.error),
+            Err(refused) => return *refused,
         };
         match self.run(&bound).await {
             Ok((done, warnings, action, lease, effect)) => {
-                let (mut status, mut body) = match done.body {
-                    Body::Empty => (204, Value::Null),
-                    Body::Object(payload) => {
-                        let data: Value = serde_json::from_str(payload.text()).unwrap();
-                        (200, serde_json::json!({ "data": data }))
-                    }
-                    other => panic!("{other:?}"),
-                };
-                if !warnings.is_empty() {
-                    body["warnings"] = warnings.into();
-                    status = 200;
-                }
-                Reply { status, route: bound.facts.name, body, action: Some(action), lease, effect }
+                let reply = Reply::answered(bound.facts, done.body, warnings);
+                Reply { action: Some(action), lease, effect, ..reply }
             }
-            Err(error) => refused(bound.facts.name, &error),
+            Err(error) => Reply::refused(bound.facts.name, &error),
         }
     }
 
     async fn run(&self, bound: &BoundOp) -> Result<Ran, Error> {
         let mut txn = self.store.txn();
         let now = txn.now().await?;
-        let mut cx = self.context(&mut txn, now);
-        let action = match bound.facts.rule {
-            ActionRule::Fixed(action) => action,
-            ActionRule::CreateOrUpdate if self.engine.exists(&mut cx, &bound.op).await? => Action::Update,
-            ActionRule::CreateOrUpdate => Action::Create,
-        };
+        let mut cx = self.place.context(&mut txn, now, &Everything);
+        let action = action(&self.engine, &mut cx, bound).await?;
         let outcome = self.engine.handle(&mut cx, &bound.op).await?;
         let mut warnings = std::mem::take(&mut cx.warnings);
         txn.commit().await.map_err(commit_error)?;
@@ -415,7 +283,7 @@ impl Bench {
     pub async fn settle(&self, effect: &Effect) -> Result<(Done, Vec<String>), Error> {
         let mut txn = self.store.txn();
         let now = txn.now().await?;
-        let mut cx = self.context(&mut txn, now);
+        let mut cx = self.place.context(&mut txn, now, &Everything);
         let done = self.engine.external().unwrap().settle(&mut cx, effect).await?;
         let warnings = std::mem::take(&mut cx.warnings);
         txn.commit().await.map_err(commit_error)?;
@@ -435,29 +303,13 @@ impl Bench {
         self.engine.revoker().unwrap().renew(&mut cx, &Lease { effect, expires }).await
     }
 
-    fn outside<'a>(&'a self, txn: &'a mut cardea_storage::txn::Txn) -> OutsideContext<'a> {
+    fn outside<'a>(&'a self, txn: &'a mut Txn) -> OutsideContext<'a> {
         OutsideContext {
-            state: View::new(txn, &self.mount.namespace, &self.mount.uuid),
-            mount: &self.mount,
+            state: self.place.view(txn),
+            mount: &self.place.mount,
             now: Timestamp(self.now_ms.load(Ordering::Relaxed)),
-            rng: &self.rng,
+            rng: &self.place.rng,
             faults: &self.faults,
-        }
-    }
-
-    fn context<'a>(&'a self, txn: &'a mut cardea_storage::txn::Txn, now: Timestamp) -> Context<'a> {
-        let origin = Origin { dialect: "vault", peer: ([127, 0, 0, 1], 1).into(), tls: None, headers: Vec::new() };
-        Context {
-            state: View::new(txn, &self.mount.namespace, &self.mount.uuid),
-            mount: &self.mount,
-            caller: Some(&self.caller),
-            origin: Box::leak(Box::new(origin)),
-            now,
-            rng: &self.rng,
-            rights: &Surroundings,
-            wrap_ttl: None,
-            system: &Surroundings,
-            warnings: Vec::new(),
         }
     }
 }
@@ -466,14 +318,3 @@ pub const CONFIG: &str = r#"{"plugin_name": "fake-database-plugin", "allowed_rol
     "password": "root-pw", "connection_url": "postgresql://{{username}}:{{password}}@h/d"}"#;
 pub const ROLE: &str =
     r#"{"db_name": "db", "creation_statements": "make {{name}}", "default_ttl": "10m", "max_ttl": "1h"}"#;
-
-fn refused(route: &'static str, error: &Error) -> Reply {
-    let status = match error.cause {
-        Cause::Invalid | Cause::Conflict => 400,
-        Cause::NotFound | Cause::NoRoute => 404,
-        Cause::Unsupported => 405,
-        _ => 500,
-    };
-    let errors: Vec<&str> = Some(error.client.as_str()).filter(|words| !words.is_empty()).into_iter().collect();
-    Reply { status, route, body: serde_json::json!({ "errors": errors }), action: None, lease: None, effect: None }
-}

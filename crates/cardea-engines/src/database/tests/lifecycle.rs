@@ -168,7 +168,7 @@ async fn spans_are_capped_by_role_and_mount() {
 #[tokio::test]
 async fn passwords_and_names_follow_the_connections_rules() {
     let mut bench = Bench::ready().await;
-    bench.caller.display_name = "ldap-\"jo'e; DROP".to_owned();
+    bench.caller_is("ldap-\"jo'e; DROP");
     let rules = r#"{"password_policy": "digits", "username_template": "{{.RoleName | uppercase}}_{{.DisplayName}}_{{random 10}}"}"#;
     assert_eq!(bench.write("config/db", rules).await.status, 204);
     let reply = bench.read("creds/app").await;

@@ -2,7 +2,7 @@
 
 use super::harness::Bench;
 use crate::database::routes::ROUTES;
-use serde_json::Value;
+use crate::testing::{assert_shown, replay};
 use std::collections::BTreeSet;
 
 const TRANSCRIPTS: &[(&str, &str)] = &[
@@ -15,40 +15,10 @@ const TRANSCRIPTS: &[(&str, &str)] = &[
 async fn transcripts_hold_and_name_every_route() {
     let mut seen = BTreeSet::new();
     for (name, text) in TRANSCRIPTS {
+        println!("{name}");
         let bench = Bench::new();
-        let mut lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).peekable();
-        while let Some(line) = lines.next() {
-            let (method, target) = line.strip_prefix("> ").and_then(|line| line.split_once(' ')).expect(line);
-            let target = target.strip_prefix("database/").expect("the mount is at database/");
-            let body = lines.next_if(|line| line.starts_with('{')).unwrap_or_default();
-            let reply = bench.call(method, target, body).await;
-            let status = lines.next().and_then(|line| line.strip_prefix("< ")).expect("a status follows a request");
-            assert_eq!(reply.status.to_string(), status, "{name}: {line}: {reply:?}");
-            match lines.next_if(|line| line.starts_with('{')) {
-                Some(expected) => {
-                    let expected: Value = serde_json::from_str(expected).expect(expected);
-                    for (member, expected) in expected.as_object().unwrap() {
-                        let found = &reply.body[member.as_str()];
-                        assert!(alike(expected, found), "{name}: {line}\nexpected {expected}\nfound    {found}");
-                    }
-                }
-                None => assert_eq!(reply.body, Value::Null, "{name}: {line}"),
-            }
-            seen.insert(reply.route);
-        }
+        let call = async |method: &str, target: &str, body: &str| bench.call(method, target, body).await;
+        seen.extend(replay("database/", text, call).await);
     }
-    for route in ROUTES {
-        assert!(seen.contains(route.facts.name), "no transcript shows {}", route.facts.name);
-    }
-}
-
-fn alike(expected: &Value, found: &Value) -> bool {
-    match (expected, found) {
-        (Value::String(any), _) if any == "*" => true,
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|found| alike(value, found)))
-        }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b)),
-        (a, b) => a == b,
-    }
+    assert_shown(ROUTES.iter().map(|route| route.facts.name), &seen);
 }

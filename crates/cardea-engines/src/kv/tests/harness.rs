@@ -2,34 +2,26 @@
 //! limits of a batch above all; it renders answers only as far as tests compare them.
 
 use crate::kv::{Kv, KvV1};
+pub use crate::testing::Reply;
+use crate::testing::{Place, START_MS, action, bind, sealed};
 use async_trait::async_trait;
 use bytes::Bytes;
-use cardea_crypto::random::SeededRandomness;
-use cardea_model::mount::{Mount, MountClass, MountConfig};
 use cardea_model::operation::SecretAct;
-use cardea_model::{
-    Action, Body, Caller, Cause, Error, Method, NamespaceId, Origin, Params, SecretOp, Timestamp, TokenKind,
-};
+use cardea_model::{Action, Body, Error, SecretOp, Timestamp};
 use cardea_policy::iam::{DocumentQuery, NoConditions, Principal, Verdict};
+use cardea_sdk::Outcome;
 use cardea_sdk::attached::{Attached, AttachedDocument};
-use cardea_sdk::context::{Context, Rights, System};
+use cardea_sdk::context::Rights;
 use cardea_sdk::erased::{AnyEngine, BoundOp, Erased};
-use cardea_sdk::route::ActionRule;
-use cardea_sdk::{Outcome, RouteFacts};
-use cardea_storage::record::Codec;
-use cardea_storage::record::Wiped;
-use cardea_storage::txn::{SealedStore, Txn};
-use cardea_storage::view::View;
+use cardea_storage::txn::SealedStore;
 use cardea_storage::{
     BATCH_BYTES_MAX, BATCH_OPS_MAX, Batch, Change, CommitError, Committed, Condition, Key, ReadError, Revision,
     Snapshot, Store, StoreStats, Versioned, Write,
 };
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-const START_MS: u64 = 1_700_000_000_000;
 /// What an engine must leave free in a commit for the pipeline: conditions on mount, token and policies, use counts, the
 /// record of the log.
 const PIPELINE_OPS: usize = 24;
@@ -113,28 +105,15 @@ impl Store for MemoryStore {
     }
 }
 
-/// Leaves bytes as they are, behind the kind they were sealed as.
-struct PlainCodec;
-
-impl Codec for PlainCodec {
-    fn seal(&self, kind: &str, _key: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
-        Ok([kind.as_bytes(), b"\0", plain].concat())
-    }
-    fn open(&self, kind: &str, _key: &[u8], sealed: &[u8]) -> Result<Wiped, Error> {
-        let plain = sealed.strip_prefix(kind.as_bytes()).and_then(|rest| rest.strip_prefix(b"\0"));
-        plain.map(|plain| Wiped::new(plain.to_vec())).ok_or_else(|| Error::internal("foreign bytes"))
-    }
-}
-
-/// Everything is allowed but what stands at these beginnings.
+/// AllBut is allowed but what stands at these beginnings.
 #[derive(Default)]
-struct Everything {
+struct AllBut {
     denied: Vec<String>,
     /// Where grants could lead; nothing for anywhere.
     beginnings: Option<Vec<String>>,
 }
 
-impl Rights for Everything {
+impl Rights for AllBut {
     fn allows(&self, _action: Action, path: &str) -> bool {
         !self.denied.iter().any(|start| path.starts_with(start))
     }
@@ -165,107 +144,34 @@ impl Rights for Everything {
     }
 }
 
-impl System for Everything {
-    fn ttl_s(&self, _mount: &Mount) -> (u64, u64) {
-        (60, 60)
-    }
-    fn lookup_hash(&self, _purpose: &str, _value: &[u8]) -> String {
-        String::new()
-    }
-    fn password_policy(&self, _name: &str) -> Result<String, Error> {
-        Err(Error::not_found())
-    }
-}
-
-/// What came back.
-#[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    /// Name of the route that answered; empty if none did.
-    pub route: &'static str,
-    /// `{"data": …}` or `{"errors": […]}`, and `warnings` if there are any; null without a body.
-    pub body: Value,
-    /// The action that policies were asked about.
-    pub action: Option<Action>,
-    pub fresh_s: Option<u64>,
-    /// The JSON text under `data`, as the engine gave it.
-    pub text: String,
-}
-
-impl Reply {
-    pub fn data(&self) -> &Value {
-        &self.body["data"]
-    }
-    pub fn error(&self) -> &str {
-        self.body["errors"][0].as_str().unwrap_or_default()
-    }
-}
-
 pub struct Bench {
     memory: Arc<MemoryStore>,
     store: SealedStore,
-    mount: Mount,
-    caller: Caller,
-    rng: SeededRandomness,
+    place: Place,
     engine: Arc<dyn AnyEngine>,
-    rights: Everything,
+    rights: AllBut,
 }
 
 impl Bench {
     pub fn new() -> Self {
         let memory = Arc::new(MemoryStore::default());
         memory.now_ms.store(START_MS, Ordering::Relaxed);
-        let mount = Mount {
-            uuid: "mount".to_owned(),
-            namespace: NamespaceId::root(),
-            path: "secret/".to_owned(),
-            kind: "kv".to_owned(),
-            class: MountClass::Secret,
-            accessor: "kv_1".to_owned(),
-            description: String::new(),
-            options: BTreeMap::from([("version".to_owned(), "2".to_owned())]),
-            config: MountConfig::default(),
-            local: false,
-            seal_wrap: false,
-            created_ms: 0,
-        };
-        let caller = Caller {
-            namespace: NamespaceId::root(),
-            display_name: "alice".to_owned(),
-            entity: None,
-            known_as: None,
-            token_id: String::new(),
-            accessor: None,
-            kind: TokenKind::Service,
-            is_root: false,
-            policies: Vec::new(),
-            metadata: BTreeMap::new(),
-            expires: None,
-            key: None,
-        };
-        let store = SealedStore::new(memory.clone(), Arc::new(PlainCodec));
-        Self {
-            memory,
-            store,
-            mount,
-            caller,
-            rng: SeededRandomness::new(b"kv"),
-            engine: Arc::new(Erased(Kv)),
-            rights: Everything::default(),
-        }
+        let mut place = Place::new("kv", "secret/").asked_by("alice").with_ttl_s(60, 60);
+        place.mount.options.insert("version".to_owned(), "2".to_owned());
+        Self { store: sealed(memory.clone()), memory, place, engine: Arc::new(Erased(Kv)), rights: AllBut::default() }
     }
 
     /// A mount of version 1.
     pub fn version1() -> Self {
         let mut bench = Self::new();
-        bench.mount.options.clear();
+        bench.place.mount.options.clear();
         bench.engine = Arc::new(Erased(KvV1));
         bench
     }
 
     /// The same records, served as version 2 from now on.
     pub fn raise(&mut self) {
-        self.mount.options.insert("version".to_owned(), "2".to_owned());
+        self.place.mount.options.insert("version".to_owned(), "2".to_owned());
         self.engine = Arc::new(Erased(Kv));
     }
 
@@ -287,7 +193,7 @@ impl Bench {
 
     /// Lets somebody with another display name ask from now on.
     pub fn caller_is(&mut self, display_name: String) {
-        self.caller.display_name = display_name;
+        self.place.caller.as_mut().unwrap().display_name = display_name;
     }
 
     pub fn advance_s(&self, seconds: u64) {
@@ -311,34 +217,9 @@ impl Bench {
     /// Asks as a client of the Vault wire does: `GET`, `LIST`, `POST`, `PUT`, `PATCH` or `DELETE`, a path inside the
     /// mount with its query, and a JSON body or nothing.
     pub async fn call(&self, method: &str, target: &str, body: &str) -> Reply {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let method = match method {
-            "GET" => Method::Read,
-            "LIST" => Method::List,
-            "POST" | "PUT" => Method::Write,
-            "PATCH" => Method::Patch,
-            "DELETE" => Method::Delete,
-            other => panic!("{other}"),
-        };
-        let params = if body.is_empty() {
-            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            Ok(Params::from_pairs(pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect()))
-        } else {
-            Params::from_json(body.as_bytes())
-        };
-        let mut params = match params {
-            Ok(params) => params,
-            Err(error) => return refused("", &error),
-        };
-        match self.engine.bind(method, path, &mut params) {
+        match bind(&*self.engine, method, target, body) {
             Ok(bound) => self.run(&bound).await,
-            Err(refusal) => {
-                let mut reply = refused(refusal.facts.map_or("", |facts| facts.name), &refusal.error);
-                if let Some(hint) = refusal.hint {
-                    reply.body["warnings"] = serde_json::json!([hint]);
-                }
-                reply
-            }
+            Err(refused) => *refused,
         }
     }
 
@@ -348,8 +229,8 @@ impl Bench {
             && secret.region.is_some()
         {
             let mut txn = self.store.txn();
-            let (now, origin) = (txn.now().await?, origin());
-            let mut cx = self.context(&mut txn, now, &origin);
+            let now = txn.now().await?;
+            let mut cx = self.place.context(&mut txn, now, &self.rights);
             let makes = matches!(act, SecretAct::Create(_));
             let path = self.engine.secret_path(&mut cx, secret, makes).await?;
             secret.path = path.unwrap_or_else(|| secret.path.clone());
@@ -365,33 +246,21 @@ impl Bench {
                 let body = match (body, bound.facts.shape) {
                     (Body::Secret(answer), Some(shape)) => match shape(*answer) {
                         Ok(body) => body,
-                        Err(error) => return refused(bound.facts.name, &error),
+                        Err(error) => return Reply::refused(bound.facts.name, &error),
                     },
                     (body, _) => body,
                 };
-                let mut reply = answered(bound.facts, body);
-                if !warnings.is_empty() {
-                    reply.body["warnings"] = warnings.into();
-                    reply.status = 200;
-                }
-                reply.action = Some(action);
-                reply.fresh_s = fresh_s;
-                reply
+                Reply { action: Some(action), fresh_s, ..Reply::answered(bound.facts, body, warnings) }
             }
-            Err(error) => refused(bound.facts.name, &error),
+            Err(error) => Reply::refused(bound.facts.name, &error),
         }
     }
 
     async fn transact(&self, bound: &BoundOp) -> Result<(Body, Vec<String>, Action, Option<u64>), Error> {
         let mut txn = self.store.txn();
         let now = txn.now().await?;
-        let origin = origin();
-        let mut cx = self.context(&mut txn, now, &origin);
-        let action = match bound.facts.rule {
-            ActionRule::Fixed(action) => action,
-            ActionRule::CreateOrUpdate if self.engine.exists(&mut cx, &bound.op).await? => Action::Update,
-            ActionRule::CreateOrUpdate => Action::Create,
-        };
+        let mut cx = self.place.context(&mut txn, now, &self.rights);
+        let action = action(&*self.engine, &mut cx, bound).await?;
         let Outcome::Done(done) = self.engine.handle(&mut cx, &bound.op).await? else {
             panic!("kv plans nothing outside");
         };
@@ -400,59 +269,7 @@ impl Bench {
         Ok((done.body, warnings, action, done.fresh_s))
     }
 
-    fn context<'a>(&'a self, txn: &'a mut Txn, now: Timestamp, origin: &'a Origin) -> Context<'a> {
-        Context {
-            state: View::new(txn, &self.mount.namespace, &self.mount.uuid),
-            mount: &self.mount,
-            caller: Some(&self.caller),
-            origin,
-            now,
-            rng: &self.rng,
-            rights: &self.rights,
-            wrap_ttl: None,
-            system: &self.rights,
-            warnings: Vec::new(),
-        }
-    }
-
     pub fn now(&self) -> Timestamp {
         Timestamp(self.memory.now_ms.load(Ordering::Relaxed))
-    }
-}
-
-fn origin() -> Origin {
-    Origin { dialect: "vault", peer: ([127, 0, 0, 1], 1).into(), tls: None, headers: Vec::new() }
-}
-
-fn answered(facts: &'static RouteFacts, body: Body) -> Reply {
-    let (status, text) = match body {
-        Body::Empty => (204, None),
-        Body::Object(payload) => (200, Some(payload.text().to_owned())),
-        Body::Gone(payload) => (404, Some(payload.text().to_owned())),
-        other => panic!("{other:?}"),
-    };
-    let body = text.as_deref().map_or(Value::Null, |text| {
-        let data: Value = serde_json::from_str(text).unwrap();
-        serde_json::json!({ "data": data })
-    });
-    Reply { status, route: facts.name, body, action: None, fresh_s: None, text: text.unwrap_or_default() }
-}
-
-fn refused(route: &'static str, error: &Error) -> Reply {
-    let status = match error.cause {
-        Cause::Invalid | Cause::Conflict => 400,
-        Cause::NotFound | Cause::NoRoute => 404,
-        Cause::Unsupported => 405,
-        Cause::TooLarge => 413,
-        _ => 500,
-    };
-    let errors: Vec<&str> = Some(error.client.as_str()).filter(|words| !words.is_empty()).into_iter().collect();
-    Reply {
-        status,
-        route,
-        body: serde_json::json!({ "errors": errors }),
-        action: None,
-        fresh_s: None,
-        text: String::new(),
     }
 }

@@ -112,7 +112,7 @@ async fn every_route_about_one_key_has_its_actions() {
         assert_eq!(questions.is_empty(), none.contains(&facts.name), "{}", facts.name);
         assert!(questions.iter().all(|question| question.starts_with("kms:")), "{}: {questions:?}", facts.name);
     }
-    let backup = bench.call("GET", "backup/k", "").await.text("backup");
+    let backup = bench.call("GET", "backup/k", "").await.member("backup");
     let restore = Op::Restore { name: None, backup: cardea_model::SecretText::new(backup), force: true };
     assert!(bench.questions(&restore).await.contains(&"kms:PutKeyPolicy"), "the name is in what is brought");
 }
@@ -220,7 +220,7 @@ async fn what_is_attached_ends_with_its_key() {
         panic!()
     };
     assert_eq!(key.attached.arn, format!("{FRONT}{}", key.id));
-    let backup = bench.call("GET", "backup/k", "").await.text("backup");
+    let backup = bench.call("GET", "backup/k", "").await.member("backup");
     bench.ok("keys/k/config", json!({ "deletion_allowed": true })).await;
     assert_eq!(bench.call("DELETE", "keys/k", "").await.status, 204);
     assert!(bench.stored::<StoredDocument>().await.is_empty());

@@ -1,42 +1,20 @@
 //! A mount of `transit` on a store in memory, driven through its route table. It renders answers only as far as tests
 //! compare them, and leaves in every commit the room that the pipeline needs.
 
+pub use crate::testing::Reply;
+use crate::testing::{Place, START_MS, action, bind, sealed};
 use crate::transit::Transit;
-use cardea_crypto::random::SeededRandomness;
-use cardea_model::mount::{Mount, MountClass, MountConfig};
-use cardea_model::{
-    Action, Body, Cause, Error, KeyAnswer, KeyOp, KeyRef, Method, NamespaceId, Origin, Params, Timestamp,
-};
+use cardea_model::{Action, Body, Error, KeyAnswer, KeyOp, KeyRef};
+use cardea_sdk::Outcome;
 use cardea_sdk::attached::AttachedDocument;
-use cardea_sdk::context::{Context, Rights, System};
+use cardea_sdk::context::Rights;
 use cardea_sdk::erased::{AnyEngine, BoundOp, Erased};
-use cardea_sdk::route::ActionRule;
-use cardea_sdk::{Outcome, RouteFacts};
 use cardea_storage::MemoryStore;
-use cardea_storage::record::Codec;
-use cardea_storage::record::Wiped;
 use cardea_storage::store::CommitError;
 use cardea_storage::txn::SealedStore;
-use cardea_storage::view::View;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-const START_MS: u64 = 1_700_000_000_000;
-
-/// Leaves bytes as they are, behind the kind they were sealed as.
-struct PlainCodec;
-
-impl Codec for PlainCodec {
-    fn seal(&self, kind: &str, _key: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
-        Ok([kind.as_bytes(), b"\0", plain].concat())
-    }
-    fn open(&self, kind: &str, _key: &[u8], sealed: &[u8]) -> Result<Wiped, Error> {
-        let plain = sealed.strip_prefix(kind.as_bytes()).and_then(|rest| rest.strip_prefix(b"\0"));
-        plain.map(|plain| Wiped::new(plain.to_vec())).ok_or_else(|| Error::internal("foreign bytes"))
-    }
-}
 
 /// Everything is allowed but what was denied.
 struct AllBut(Vec<String>);
@@ -53,48 +31,11 @@ impl Rights for AllBut {
     }
 }
 
-impl System for AllBut {
-    fn ttl_s(&self, _mount: &Mount) -> (u64, u64) {
-        (60, 60)
-    }
-    fn lookup_hash(&self, _purpose: &str, _value: &[u8]) -> String {
-        String::new()
-    }
-    fn password_policy(&self, _name: &str) -> Result<String, Error> {
-        Err(Error::not_found())
-    }
-}
-
-/// What came back.
-#[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    /// Name of the route that answered; empty if none did.
-    pub route: &'static str,
-    /// `{"data": …}` or `{"errors": […]}`, and `warnings` if there are any; null without a body.
-    pub body: Value,
-    /// The action that policies were asked about.
-    pub action: Option<Action>,
-}
-
-impl Reply {
-    pub fn data(&self) -> &Value {
-        &self.body["data"]
-    }
-    pub fn error(&self) -> &str {
-        self.body["errors"][0].as_str().unwrap_or_default()
-    }
-    pub fn text(&self, member: &str) -> String {
-        self.data()[member].as_str().unwrap_or_else(|| panic!("no {member} in {self:?}")).to_owned()
-    }
-}
-
 pub struct Bench {
     memory: MemoryStore,
     now_ms: Arc<AtomicU64>,
     store: SealedStore,
-    mount: Mount,
-    rng: SeededRandomness,
+    place: Place,
     rights: AllBut,
     pub engine: Erased<Transit>,
 }
@@ -104,26 +45,11 @@ impl Bench {
         let now_ms = Arc::new(AtomicU64::new(START_MS));
         let clock = now_ms.clone();
         let memory = MemoryStore::new(Arc::new(move || clock.load(Ordering::Relaxed)));
-        let mount = Mount {
-            uuid: "mount".to_owned(),
-            namespace: NamespaceId::root(),
-            path: "transit/".to_owned(),
-            kind: "transit".to_owned(),
-            class: MountClass::Secret,
-            accessor: "transit_1".to_owned(),
-            description: String::new(),
-            options: BTreeMap::new(),
-            config: MountConfig::default(),
-            local: false,
-            seal_wrap: false,
-            created_ms: 0,
-        };
         Self {
-            store: SealedStore::new(Arc::new(memory.clone()), Arc::new(PlainCodec)),
+            store: sealed(Arc::new(memory.clone())),
             memory,
             now_ms,
-            mount,
-            rng: SeededRandomness::new(b"transit"),
+            place: Place::new("transit", "transit/"),
             rights: AllBut(Vec::new()),
             engine: Erased(Transit::default()),
         }
@@ -133,11 +59,10 @@ impl Bench {
     pub fn restarted(&self) -> Self {
         let memory = self.memory.clone();
         Self {
-            store: SealedStore::new(Arc::new(memory.clone()), Arc::new(PlainCodec)),
+            store: sealed(Arc::new(memory.clone())),
             memory,
             now_ms: self.now_ms.clone(),
-            mount: self.mount.clone(),
-            rng: SeededRandomness::new(b"another process"),
+            place: Place::new("transit", "transit/").with_seed(b"another process"),
             rights: AllBut(Vec::new()),
             engine: Erased(Transit::default()),
         }
@@ -154,7 +79,7 @@ impl Bench {
     /// Changes a stored record behind the engine's back.
     pub async fn tamper<R: cardea_storage::record::Record>(&self, name: &str, change: impl FnOnce(&mut R)) {
         let mut txn = self.store.txn();
-        let mut view = View::new(&mut txn, &self.mount.namespace, &self.mount.uuid);
+        let mut view = self.place.view(&mut txn);
         let mut record = view.get::<R>(name).await.unwrap().unwrap();
         change(&mut record);
         view.put(name, &record).unwrap();
@@ -163,33 +88,15 @@ impl Bench {
 
     pub async fn stored<R: cardea_storage::record::Record>(&self) -> Vec<String> {
         let mut txn = self.store.txn();
-        let mut view = View::new(&mut txn, &self.mount.namespace, &self.mount.uuid);
+        let mut view = self.place.view(&mut txn);
         view.names::<R>("", None, 10_000).await.unwrap()
     }
 
     /// Asks as a client of the Vault wire does.
     pub async fn call(&self, method: &str, target: &str, body: &str) -> Reply {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let method = match method {
-            "GET" => Method::Read,
-            "LIST" => Method::List,
-            "POST" | "PUT" => Method::Write,
-            "DELETE" => Method::Delete,
-            other => panic!("{other}"),
-        };
-        let params = if body.is_empty() {
-            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            Ok(Params::from_pairs(pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect()))
-        } else {
-            Params::from_json(body.as_bytes())
-        };
-        let mut params = match params {
-            Ok(params) => params,
-            Err(error) => return refused("", &error),
-        };
-        match self.engine.bind(method, path, &mut params) {
+        match bind(&self.engine, method, target, body) {
             Ok(bound) => self.run(&bound).await,
-            Err(refusal) => refused(refusal.facts.map_or("", |facts| facts.name), &refusal.error),
+            Err(refused) => *refused,
         }
     }
 
@@ -210,7 +117,7 @@ impl Bench {
         if let Some(key) = op.key_mut().filter(|key| !matches!(key, KeyRef::Name(_))) {
             let mut txn = self.store.txn();
             let now = txn.now().await?;
-            let name = self.engine.key_name(&mut self.context(&mut txn, now, &origin()), key).await?;
+            let name = self.engine.key_name(&mut self.place.context(&mut txn, now, &self.rights), key).await?;
             if let Some(name) = name {
                 *key = KeyRef::Name(name);
             }
@@ -235,50 +142,26 @@ impl Bench {
 
     async fn attached(&self, op: &crate::transit::routes::Op) -> Option<cardea_sdk::Attached> {
         let mut txn = self.store.txn();
-        let (now, origin) = (txn.now().await.unwrap(), origin());
-        crate::transit::documents::attached(&mut self.context(&mut txn, now, &origin), op).await.unwrap()
-    }
-
-    fn context<'a>(&'a self, txn: &'a mut cardea_storage::txn::Txn, now: Timestamp, origin: &'a Origin) -> Context<'a> {
-        Context {
-            state: View::new(txn, &self.mount.namespace, &self.mount.uuid),
-            mount: &self.mount,
-            caller: None,
-            origin,
-            now,
-            rng: &self.rng,
-            rights: &self.rights,
-            wrap_ttl: None,
-            system: &self.rights,
-            warnings: Vec::new(),
-        }
+        let now = txn.now().await.unwrap();
+        let mut cx = self.place.context(&mut txn, now, &self.rights);
+        crate::transit::documents::attached(&mut cx, op).await.unwrap()
     }
 
     async fn run(&self, bound: &BoundOp) -> Reply {
         match self.transact(bound).await {
             Ok((body, warnings, action)) => {
-                let mut reply = answered(bound.facts, body);
-                if !warnings.is_empty() {
-                    reply.body["warnings"] = warnings.into();
-                }
-                reply.action = Some(action);
-                reply
+                Reply { action: Some(action), ..Reply::answered(bound.facts, body, warnings) }
             }
-            Err(error) => refused(bound.facts.name, &error),
+            Err(error) => Reply::refused(bound.facts.name, &error),
         }
     }
 
     async fn transact(&self, bound: &BoundOp) -> Result<(Body, Vec<String>, Action), Error> {
-        let origin = origin();
         loop {
             let mut txn = self.store.txn();
             let now = txn.now().await?;
-            let mut cx = self.context(&mut txn, now, &origin);
-            let action = match bound.facts.rule {
-                ActionRule::Fixed(action) => action,
-                ActionRule::CreateOrUpdate if self.engine.exists(&mut cx, &bound.op).await? => Action::Update,
-                ActionRule::CreateOrUpdate => Action::Create,
-            };
+            let mut cx = self.place.context(&mut txn, now, &self.rights);
+            let action = action(&self.engine, &mut cx, bound).await?;
             let Outcome::Done(done) = self.engine.handle(&mut cx, &bound.op).await? else {
                 panic!("transit plans nothing outside");
             };
@@ -290,35 +173,4 @@ impl Bench {
             }
         }
     }
-}
-
-fn origin() -> Origin {
-    Origin { dialect: "vault", peer: ([127, 0, 0, 1], 1).into(), tls: None, headers: Vec::new() }
-}
-
-fn answered(facts: &'static RouteFacts, body: Body) -> Reply {
-    let (status, text) = match body {
-        Body::Empty => (204, None),
-        Body::Object(payload) => (200, Some(payload.text().to_owned())),
-        Body::Partial { status, payload } => (status, Some(payload.text().to_owned())),
-        other => panic!("{other:?}"),
-    };
-    let body = text.as_deref().map_or(Value::Null, |text| {
-        let data: Value = serde_json::from_str(text).unwrap();
-        serde_json::json!({ "data": data })
-    });
-    Reply { status, route: facts.name, body, action: None }
-}
-
-fn refused(route: &'static str, error: &Error) -> Reply {
-    let status = match error.cause {
-        Cause::Invalid | Cause::Conflict => 400,
-        Cause::Denied => 403,
-        Cause::NotFound | Cause::NoRoute => 404,
-        Cause::Unsupported => 405,
-        Cause::TooLarge => 413,
-        _ => 500,
-    };
-    let errors: Vec<&str> = Some(error.client.as_str()).filter(|words| !words.is_empty()).into_iter().collect();
-    Reply { status, route, body: serde_json::json!({ "errors": errors }), action: None }
 }

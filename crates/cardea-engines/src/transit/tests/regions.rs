@@ -225,7 +225,7 @@ async fn vaults_door_deletes_replicas_first_and_brings_one_back_alone() {
     let settings = json!({ "deletion_allowed": true, "exportable": true, "allow_plaintext_backup": true });
     bench.ok(&format!("keys/{id}/config"), settings).await;
     let (_, text) = sealed(&bench, at(&id, HOME)).await;
-    let backup = bench.call("GET", &format!("backup/{id}"), "").await.text("backup");
+    let backup = bench.call("GET", &format!("backup/{id}"), "").await.member("backup");
     assert!(bench.call("DELETE", &format!("keys/{id}"), "").await.error().contains("replicas"));
     assert!(bench.call("DELETE", &format!("keys/{id}.{AWAY}"), "").await.status < 300);
     bench.shared(decrypt(at(&id, HOME), 1, &text, b"")).await.unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 /// Wraps material as a client does: an ephemeral key under the wrapping key, the material under that.
 async fn wrapped(bench: &Bench, material: &[u8], hash: HashAlgorithm) -> String {
-    let pem = bench.call("GET", "wrapping_key", "").await.text("public_key");
+    let pem = bench.call("GET", "wrapping_key", "").await.member("public_key");
     let wrapping = KeyMaterial::import_public(KeyAlgorithm::Rsa4096, pem.as_bytes()).unwrap();
     let ephemeral = [7; 32];
     let front = wrapping.rsa_encrypt(hash, &ephemeral).unwrap();
@@ -108,7 +108,7 @@ async fn backups_bring_back_the_same_key() {
     bench.ok("keys/k", json!({ "exportable": true, "allow_plaintext_backup": true })).await;
     bench.ok("keys/k/rotate", json!({})).await;
     let made = bench.ok("encrypt/k", json!({ "plaintext": "dGV4dA==" })).await["ciphertext"].clone();
-    let backup = bench.call("GET", "backup/k", "").await.text("backup");
+    let backup = bench.call("GET", "backup/k", "").await.member("backup");
     assert_eq!(bench.post("restore", json!({ "backup": backup })).await.error(), "key already exists");
     bench.ok("restore/copy", json!({ "backup": backup })).await;
     bench.ok("restore", json!({ "backup": backup, "force": true })).await;
