@@ -5,6 +5,7 @@ use crate::attached::Attached;
 use crate::context::Context;
 use crate::external::{External, Revoker};
 use crate::outcome::Outcome;
+use crate::posture::Postures;
 use crate::rotation::{Rotates, Rotator};
 use crate::route::Route;
 use async_trait::async_trait;
@@ -105,6 +106,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Its records whose credentials change at a source.
     fn rotates(&self) -> Option<&dyn Rotates> {
+        None
+    }
+
+    /// How its secrets stand against what their owners want.
+    fn postures(&self) -> Option<&dyn Postures> {
         None
     }
 

@@ -8,6 +8,7 @@ use crate::engine::{Engine, SharedOp};
 use crate::external::{External, Revoker};
 use crate::outcome::Outcome;
 use crate::pattern;
+use crate::posture::Postures;
 use crate::rotation::{Rotates, Rotator};
 use crate::route::{Access, Route, RouteFacts};
 use async_trait::async_trait;
@@ -70,6 +71,7 @@ pub trait AnyEngine: Send + Sync {
     fn revoker(&self) -> Option<&dyn Revoker>;
     fn rotates(&self) -> Option<&dyn Rotates>;
     fn rotator(&self) -> Option<&dyn Rotator>;
+    fn postures(&self) -> Option<&dyn Postures>;
 }
 
 /// Why a path was not bound. If a route matched but its parameters were wrong, policies are still asked first: a
@@ -229,6 +231,9 @@ macro_rules! erase {
             }
             fn rotator(&self) -> Option<&dyn Rotator> {
                 self.0.rotator()
+            }
+            fn postures(&self) -> Option<&dyn Postures> {
+                self.0.postures()
             }
             $($login)*
         }

@@ -24,6 +24,7 @@ pub mod dialect; // front dialects
 pub mod audit_device; // where the log is copied to
 pub mod named; // what an owner declares under names: one, a page of all
 pub mod purge; // numbered records that are too many for one batch
+pub mod posture; // secrets against what their owners want of them
 pub mod password; // password policies, shared by every engine that makes passwords
 pub mod erased; // the same traits behind trait objects; what the kernel holds
 

@@ -64,6 +64,7 @@ use cardea_model::operation::SecretRef;
 use cardea_model::secret::{SecretFault, SecretReport, split_regional};
 use cardea_model::{Body, CanonicalPath, Error, Method, Payload, SecretOp};
 use cardea_sdk::engine::SharedOp;
+use cardea_sdk::posture::Postures;
 use cardea_sdk::rotation::Rotates;
 use cardea_sdk::{Attached, Context, Done, Engine, Outcome, Route, async_trait};
 
@@ -228,6 +229,10 @@ impl Engine for Kv {
 
     fn stands_under<'p>(&self, path: &'p str) -> Option<&'p str> {
         split_regional(path).map(|(path, _)| path)
+    }
+
+    fn postures(&self) -> Option<&dyn Postures> {
+        Some(&posture::OfMount)
     }
 
     fn rotates(&self) -> Option<&dyn Rotates> {

@@ -16,12 +16,12 @@ use cardea_model::rotation::Rotation;
 use cardea_model::secret::Secret;
 use cardea_model::{Error, Payload, Timestamp};
 use cardea_policy::iam::{Document, DocumentKind};
+use cardea_sdk::posture::PostureLimits;
 use cardea_sdk::purge::Purges;
 use cardea_storage::record::{Record, Wiped};
 use cardea_storage::view::View;
 use cardea_storage::{json_record, name_record};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Name of the one [`Config`] record of a mount.
@@ -132,31 +132,12 @@ impl RotationDue {
     }
 }
 
-/// Name of the one [`PostureLimits`] record of a mount.
-pub const POSTURE_NAME: &str = "limits";
-
-/// What the owner of a mount wants of its secrets, by their kinds.
+/// What the owner of a mount wants of its secrets, by their kinds; under the name `limits`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PostureLimits {
-    pub kinds: BTreeMap<String, Limits>,
-}
+#[serde(transparent)]
+pub struct StoredLimits(pub PostureLimits);
 
-json_record!(PostureLimits, "posture", 1);
-
-/// What is wanted of secrets of one kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Limits {
-    /// Seconds since the current version was written.
-    pub max_age_s: Option<u64>,
-    /// Seconds since somebody read it.
-    pub max_unread_s: Option<u64>,
-    /// Whether it needs a rotation with a schedule that is not held.
-    pub must_rotate: bool,
-    /// Whether its current version must delete itself some day.
-    pub must_expire: bool,
-}
+json_record!(StoredLimits, "posture", 1);
 
 /// Settings of the mount, for secrets that have none of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 use crate::kv::model::{Config, DeleteAfter, Pointer};
 use crate::kv::ops::{VERSIONS_KEPT_MAX, versions_kept};
 use crate::kv::policy_forms::{self, POLICY_FIELDS};
-use crate::kv::posture::{self, PostureAct};
+use crate::kv::posture::PostureAct;
 use crate::kv::rotation_forms::{self, PROOF_FIELDS, ROTATION_FIELDS, RotationAct};
 use cardea_model::loose::{self, Flag, Int, Pairs, Text};
 use cardea_model::operation::{NewPolicy, VersionRef};
@@ -12,6 +12,7 @@ use cardea_model::secret::{ContentForm, SecretAnswer, Version, VersionState};
 use cardea_model::time::{go_duration, parse_duration_s};
 use cardea_model::{Body, CanonicalPath, Error, Payload, SecretOp, Timestamp};
 use cardea_sdk::named::Page;
+use cardea_sdk::posture::{KindInput, LIMIT_FIELDS, LimitsInput, PAGE_FIELDS, PageInput};
 use cardea_sdk::{Access, Bound, Route};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -242,17 +243,23 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::read("rotation-proof", "rotation-proof/{path..}", |p| rotation_forms::bind(p, RotationAct::Proof))
         .clear_answer(PROOF_FIELDS)
         .help("Shows who was seen with the old credential and who with the new one, who acknowledged, what is missing, and whether the owner's bar is met. It looks at a bounded part of the log: if log_complete is false, ask again."),
-    Route::read("posture", "posture", |p| Bound::try_read(p, posture::page))
-        .clear(&["after", "limit", "findings"])
+    Route::read("posture", "posture", |p| {
+        Bound::read(p, |input: PageInput| Op::Posture(PostureAct::Page(input.into())))
+    })
+        .clear(PAGE_FIELDS)
         .help("Reads the age, owner, last read and rotation of secrets whose metadata the caller may read, against the limits of their kinds. With findings only those that are beyond one. It looks at a bounded part of the log: if log_complete is false, ask again."),
     Route::read("posture-limits-read", "posture-limits", |p| Bound::plain(p, Op::Posture(PostureAct::Limits)))
         .clear_answer(&["kinds"])
         .help("Reads the limits of all kinds of secrets."),
-    Route::write("posture-limits-write", "posture-limits/{kind}", |p| Bound::try_read(p, posture::set_limits))
-        .clear(posture::LIMIT_FIELDS)
+    Route::write("posture-limits-write", "posture-limits/{kind}", |p| {
+        Bound::read(p, |input: LimitsInput| Op::Posture(PostureAct::SetLimits(input.into())))
+    })
+        .clear(LIMIT_FIELDS)
         .help("Sets the limits of a kind of secrets: those whose custom metadata says kind = <kind>, or, for default, those of no kind that has limits. Members that are left out stay; 0 takes a limit away.")
         .example(r#"{"max_age": "2160h", "max_unread": "720h", "must_rotate": true}"#),
-    Route::delete("posture-limits-delete", "posture-limits/{kind}", |p| Bound::try_read(p, posture::remove_limits))
+    Route::delete("posture-limits-delete", "posture-limits/{kind}", |p| {
+        Bound::read(p, |input: KindInput| Op::Posture(PostureAct::RemoveLimits { kind: input.kind }))
+    })
         .help("Removes the limits of a kind."),
     Route::read("policy-read", "policy/{path..}", |p| Bound::try_read(p, |at: At| Ok(Op::PolicyRead { path: at.path()? })))
         .clear_answer(POLICY_FIELDS)

@@ -4,11 +4,12 @@
 //! version 2 can keep.
 
 use crate::kv::routes::{self, Op};
-use crate::kv::{Kv, ops};
+use crate::kv::{Kv, ops, posture};
 use cardea_model::operation::{PolicyAct, SecretAct, VersionRef};
 use cardea_model::secret::SecretAnswer;
 use cardea_model::{Body, CanonicalPath, Cause, Error, Params, Payload, SecretOp, loose};
 use cardea_sdk::engine::SharedOp;
+use cardea_sdk::posture::Postures;
 use cardea_sdk::{Attached, Bound, Context, Done, Engine, Outcome, Route, async_trait};
 use serde_json::value::RawValue;
 
@@ -134,6 +135,10 @@ impl Engine for KvV1 {
     /// One that was attached while the mount was of version 2 holds.
     async fn attached(&self, cx: &mut Context<'_>, op: &Op) -> Result<Option<Attached>, Error> {
         Kv.attached(cx, op).await
+    }
+
+    fn postures(&self) -> Option<&dyn Postures> {
+        Some(&posture::OfMount)
     }
 
     fn shared_routes(&self) -> &'static [Route<Op>] {

@@ -252,3 +252,78 @@ async fn posture_judges_each_secret_by_its_kind_and_shows_it_to_whom_it_may() {
     let stranger = server.token(&[]).await;
     server.get("secret/posture", &stranger).await.expect(403);
 }
+
+#[tokio::test]
+async fn one_question_shows_the_secrets_of_every_mount_against_limits_for_all() {
+    let server = TestServer::start().await;
+    let root = server.root();
+    for (path, kind) in [("a", "kv"), ("a-b", "kv"), ("transit", "transit")] {
+        server.mount(path, kind).await;
+    }
+    server.post("sys/mounts/old", root, json!({ "type": "kv" })).await.ok();
+    for path in ["a/data/x", "a/data/y", "a-b/data/z"] {
+        server.post(path, root, json!({ "data": { "k": "v" } })).await.ok();
+    }
+    server.post("old/deep/one", root, json!({ "k": "v" })).await.ok();
+    server.post("a/metadata/x", root, json!({ "custom_metadata": { "kind": "database" } })).await.ok();
+    let ask = async |query: &str, token: &str| server.get(&format!("sys/posture{query}"), token).await.ok();
+    let shown = |page: &Reply| -> Vec<String> {
+        let secrets = page.at("/data/secrets").as_array().unwrap();
+        let line = |one: &Value| {
+            format!("{} {} {}", one["path"].as_str().unwrap(), one["kind"].as_str().unwrap(), one["findings"])
+        };
+        secrets.iter().map(line).collect()
+    };
+    let plain = ["a-b/z default []", "a/x default []", "a/y default []", "old/deep/one default []"];
+    assert_eq!(shown(&ask("", root).await), plain);
+
+    // A mount's own limits of a kind stand before those for all.
+    let limits = json!({ "must_rotate": true });
+    server.post("sys/posture-limits/database", root, limits.clone()).await.expect(204);
+    server.post("sys/posture-limits/default", root, json!({ "max_age": "1h", "must_rotate": true })).await.expect(204);
+    server.post("a-b/posture-limits/default", root, json!({ "max_age": "720h" })).await.expect(204);
+    server.advance(2 * 3600);
+    let all = ask("", root).await;
+    let judged = [
+        "a-b/z default []",
+        r#"a/x database ["never-rotates"]"#,
+        r#"a/y default ["too-old","never-rotates"]"#,
+        r#"old/deep/one default ["too-old","never-rotates"]"#,
+    ];
+    assert_eq!(shown(&all), judged);
+    assert_eq!((all.at("/data/next"), all.at("/data/log_complete")), (&Value::Null, &json!(true)));
+    assert_eq!(shown(&ask("?findings=true", root).await), judged[1..]);
+    assert_eq!(shown(&ask("?mount=old", root).await), judged[3..]);
+    assert_eq!(shown(&ask("?mount=transit/", root).await), [""; 0]);
+    let kinds = server.get("sys/posture-limits", root).await.ok();
+    assert_eq!(kinds.at("/data/kinds/database/must_rotate"), &json!(true));
+
+    // Pages go on over mounts, whatever their size.
+    for size in 1..=4 {
+        let (mut seen, mut after) = (Vec::new(), String::new());
+        for _ in 0..5 {
+            let page = ask(&format!("?limit={size}{after}"), root).await;
+            seen.extend(shown(&page));
+            let Some(next) = page.at("/data/next").as_str() else { break };
+            after = format!("&after={next}");
+        }
+        assert_eq!(seen, judged, "{size}");
+    }
+
+    // Each secret by the caller's own rights to it, as its mount knows it.
+    let policy = r#"path "sys/posture" { capabilities = ["read"] }
+        path "a/metadata/y" { capabilities = ["read"] }
+        path "old/deep/*" { capabilities = ["read"] }"#;
+    server.policy("auditor", policy).await;
+    let auditor = server.token(&["auditor"]).await;
+    let page = ask("?limit=2", &auditor).await;
+    assert_eq!(
+        (page.at("/data/next"), shown(&page)),
+        (&Value::Null, judged[2..].to_vec().iter().map(ToString::to_string).collect())
+    );
+    server.get("sys/posture-limits", &auditor).await.expect(403);
+    server.delete("sys/posture-limits/default", root).await.expect(204);
+    assert_eq!(shown(&ask("?mount=old", root).await), plain[3..]);
+    let stranger = server.token(&[]).await;
+    server.get("sys/posture", &stranger).await.expect(403);
+}

@@ -9,9 +9,11 @@ use crate::{
     session::Session,
 };
 use cardea_client::Request;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// Pages of one mount, of 500 secrets at most, and questions while the server reads its log.
+/// Where the server joins its mounts.
+const PATH: &str = "sys/posture";
+/// Pages of 500 secrets at most, and questions while the server reads its log.
 const PAGES_MAX: usize = 10_000;
 /// Secrets that are asked for at once.
 const PAGE: &str = "500";
@@ -21,7 +23,7 @@ pub const COMMANDS: &[Command] = &[Command {
     arguments: "",
     summary: "Shows age, owner, last read and rotation of secrets, against the limits of their kinds",
     flags: &[&[
-        Flag::text("mount", "One mount of kv; all that the caller can reach if absent."),
+        Flag::text("mount", "One mount; all that the caller can reach if absent."),
         Flag::switch("findings", "Only secrets that are beyond a limit."),
     ]],
     traits: Traits::SERVER,
@@ -31,17 +33,8 @@ pub const COMMANDS: &[Command] = &[Command {
 
 fn posture(call: &Call) -> Result<(), Failure> {
     let session = Session::open(call)?;
-    let mounts = match call.given.text("mount").filter(|mount| !mount.is_empty()) {
-        Some(mount) => vec![mount_path(mount)],
-        None => mounts(&session)?,
-    };
-    let mut found = Vec::new();
-    let mut since = Map::new();
-    for mount in mounts {
-        let (secrets, known) = of_mount(call, &session, &mount)?;
-        since.insert(mount, known);
-        found.extend(secrets);
-    }
+    let mount = call.given.text("mount").filter(|mount| !mount.is_empty()).map(mount_path);
+    let (found, since) = pages(call, &session, mount.as_deref())?;
     if !call.is_table() {
         return output::value(call.format, &json!({ "secrets": found, "reads_known_since": since }));
     }
@@ -70,47 +63,34 @@ fn posture(call: &Call) -> Result<(), Failure> {
     line(&table(&rows))
 }
 
-/// Mounts of kv version 2.
-fn mounts(session: &Session) -> Result<Vec<String>, Failure> {
-    let secret = session.ask("Error listing mounts", &Request::get("sys/internal/ui/mounts"))?;
-    let mounts = secret.as_ref().and_then(|secret| secret.data()?.get("secret")?.as_object());
-    let is_kv2 = |mount: &Value| {
-        mount.get("type").and_then(Value::as_str) == Some("kv")
-            && mount.pointer("/options/version").and_then(Value::as_str) == Some("2")
-    };
-    Ok(mounts.into_iter().flatten().filter(|(_, mount)| is_kv2(mount)).map(|(path, _)| path.clone()).collect())
-}
-
-/// All pages of one mount, with the mount in each path, and since when reads are known.
-fn of_mount(call: &Call, session: &Session, mount: &str) -> Result<(Vec<Value>, Value), Failure> {
+/// All pages, and since when reads are known.
+fn pages(call: &Call, session: &Session, mount: Option<&str>) -> Result<(Vec<Value>, Value), Failure> {
     let (mut found, mut after, mut known) = (Vec::new(), None::<String>, Value::Null);
     for _ in 0..PAGES_MAX {
-        let mut request = Request::get(format!("{mount}posture")).param("limit", PAGE);
+        let mut request = Request::get(PATH).param("limit", PAGE);
+        if let Some(mount) = mount {
+            request = request.param("mount", mount);
+        }
         if call.given.switch("findings") {
             request = request.param("findings", "true");
         }
         if let Some(after) = &after {
             request = request.param("after", after);
         }
-        let secret = session.ask(&format!("Error asking for the posture of {mount}"), &request)?;
+        let secret = session.ask("Error asking for the posture of secrets", &request)?;
         let Some(page) = secret.as_ref().and_then(|secret| secret.data()) else {
-            return Err(Failure::server(format!("No posture found at {mount}posture")));
+            return Err(Failure::server(format!("No posture found at {PATH}")));
         };
         if page.get("log_complete") == Some(&Value::Bool(false)) {
             // The server goes on reading its log with the next question.
             continue;
         }
         known = page.get("reads_known_since").cloned().filter(|at| !at.is_null()).unwrap_or(known);
-        for mut one in page.get("secrets").and_then(Value::as_array).cloned().unwrap_or_default() {
-            if let Some(path) = one.get("path").and_then(Value::as_str).map(|path| format!("{mount}{path}")) {
-                one["path"] = Value::String(path);
-            }
-            found.push(one);
-        }
+        found.extend(page.get("secrets").and_then(Value::as_array).cloned().unwrap_or_default());
         match page.get("next").and_then(Value::as_str) {
             Some(next) => after = Some(next.to_owned()),
             None => return Ok((found, known)),
         }
     }
-    Err(Failure::server(format!("The posture of {mount} has no end: it was given up")))
+    Err(Failure::server("The posture has no end: it was given up"))
 }

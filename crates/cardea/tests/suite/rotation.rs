@@ -132,26 +132,20 @@ fn each_command_is_one_request_below_the_mount() {
     ]);
 }
 
-const MOUNTS: (&str, u16, &str) = (
-    "GET /v1/sys/internal/ui/mounts",
-    200,
-    r#"{"data":{"auth":{},"secret":{"cubbyhole/":{"type":"cubbyhole","options":null},
-        "old/":{"type":"kv","options":{"version":"1"}},"secret/":{"type":"kv","options":{"version":"2"}}}}}"#,
-);
-const PAGE_ONE: &str = r#"{"data":{"secrets":[{"path":"a","kind":"default","age":90000,"owner":"alice","last_read":null,
+const PAGE_ONE: &str = r#"{"data":{"secrets":[{"path":"secret/a","kind":"default","age":90000,"owner":"alice","last_read":null,
     "last_rotated":null,"next_rotation":null,"expires":null,"findings":["too-old","never-rotates"]}],
-    "next":"a","reads_known_since":"2026-01-01T00:00:00Z","log_complete":true}}"#;
+    "next":"secret/a","reads_known_since":"2026-01-01T00:00:00Z","log_complete":true}}"#;
 const PAGE_TWO: &str = r#"{"data":{"secrets":[],"reads_known_since":"2026-01-01T00:00:00Z","log_complete":true}}"#;
 
 #[test]
-fn posture_joins_the_pages_of_all_mounts() {
-    const FIRST: (&str, u16, &str) = ("GET /v1/secret/posture?limit=500", 200, PAGE_ONE);
-    const SECOND: (&str, u16, &str) = ("GET /v1/secret/posture?limit=500&after=a", 200, PAGE_TWO);
+fn posture_joins_all_pages() {
+    const FIRST: (&str, u16, &str) = ("GET /v1/sys/posture?limit=500", 200, PAGE_ONE);
+    const SECOND: (&str, u16, &str) = ("GET /v1/sys/posture?limit=500&after=secret%2Fa", 200, PAGE_TWO);
     check(&[
         Row {
             line: "posture",
-            answers: &[MOUNTS, FIRST, SECOND],
-            asked: &[MOUNTS.0, FIRST.0, SECOND.0],
+            answers: &[FIRST, SECOND],
+            asked: &[FIRST.0, SECOND.0],
             code: 0,
             out: "Path        Kind       Age    Owner    Last read    Last rotated    Next rotation    Expires    Findings\n\
                 ----        ----       ---    -----    ---------    ------------    -------------    -------    --------\n\
@@ -160,10 +154,10 @@ fn posture_joins_the_pages_of_all_mounts() {
         },
         Row {
             line: "posture -mount=secret -findings -format=json",
-            answers: &[("GET /v1/secret/posture?limit=500&findings=true", 200, PAGE_TWO)],
-            asked: &["GET /v1/secret/posture?limit=500&findings=true"],
+            answers: &[("GET /v1/sys/posture?limit=500&mount=secret%2F&findings=true", 200, PAGE_TWO)],
+            asked: &["GET /v1/sys/posture?limit=500&mount=secret%2F&findings=true"],
             code: 0,
-            out: "{\n  \"secrets\": [],\n  \"reads_known_since\": {\n    \"secret/\": \"2026-01-01T00:00:00Z\"\n  }\n}\n",
+            out: "{\n  \"secrets\": [],\n  \"reads_known_since\": \"2026-01-01T00:00:00Z\"\n}\n",
             err: "",
         },
     ]);

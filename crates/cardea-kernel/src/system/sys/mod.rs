@@ -8,6 +8,7 @@ pub mod keys;
 pub mod leases;
 pub mod mounts;
 pub mod policies;
+pub mod posture;
 pub mod request_headers;
 pub mod tools;
 pub mod wrapping;
@@ -38,6 +39,7 @@ impl Sys {
 pub enum Op {
     Mounts(mounts::Op),
     Policies(policies::Op),
+    Posture(posture::Op),
     Capabilities(capabilities::Op),
     Leases(leases::Op),
     Wrapping(wrapping::Op),
@@ -52,6 +54,7 @@ static ROUTES: LazyLock<Vec<Route<Op>>> = LazyLock::new(|| {
     let parts = [
         mounts::routes(),
         policies::routes(),
+        posture::routes(),
         capabilities::routes(),
         leases::routes(),
         wrapping::routes(),
@@ -81,6 +84,7 @@ impl Engine for Sys {
         match op {
             Op::Mounts(op) => mounts::handle(&active, cx, op).await,
             Op::Policies(op) => policies::handle(&active, cx, op).await,
+            Op::Posture(op) => posture::handle(&active, cx, op).await,
             Op::Capabilities(op) => capabilities::handle(&active, cx, op).await,
             Op::Leases(op) => leases::handle(&active, cx, op).await,
             Op::Wrapping(op) => wrapping::handle(&active, cx, op).await,
