@@ -3,14 +3,14 @@
 
 use crate::kv::model::{Pointer, RotationDue, RotationRecord};
 use crate::kv::rotation_steps::payload;
-use crate::kv::{ops, regions, retirement};
+use crate::kv::{attached, ops, regions, retirement};
 use cardea_model::cron::Cron;
 use cardea_model::operation::{RotateWish, RotationSchedule};
 use cardea_model::retirement::{RetireBar, RetireRule};
 use cardea_model::rotation::{CLONE_SUFFIX, Rotation, RotationRun, RotationSettings, RotationStep, RotationStrategy};
 use cardea_model::secret::{STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretFault};
 use cardea_model::{Action, CanonicalPath, Error, Timestamp};
-use cardea_sdk::Context;
+use cardea_sdk::{Context, Question};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Shortest schedule, in seconds: a change and its retries need room.
@@ -383,8 +383,11 @@ pub async fn ask(cx: &mut Context<'_>, path: &CanonicalPath, wish: &RotateWish) 
         return Err(SecretFault::TokenTaken.into());
     }
     if wish.rotator.is_some() || wish.schedule.is_some() || wish.window_s.is_some() || before.is_none() {
-        // Whoever may begin a rotation may not for that decide how it is done.
-        if !regions::may(cx, Action::Update, "rotation", path.as_str(), None) {
+        // Whoever may begin a rotation may not for that decide how it is done. As at AWS, that is the same action to the
+        // secret's resource policy, and the right to the rotator is not the secret's to give.
+        let questions = vec![Question::new("secretsmanager:RotateSecret")];
+        let attached = attached::of_secret(cx, &secret, questions).await?;
+        if !regions::may(cx, Action::Update, "rotation", path.as_str(), attached.as_ref()) {
             return Err(Error::denied());
         }
         let username = match before {

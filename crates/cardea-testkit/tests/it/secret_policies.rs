@@ -548,3 +548,54 @@ async fn a_policy_is_kept_byte_for_byte() {
     server.get("secret/policy/app", &owner.token).await.expect(404);
     assert!(server.log_shows(&["\\u00323456789012"]).await.is_empty());
 }
+
+#[tokio::test]
+async fn how_a_secret_rotates_is_a_documents_to_give_and_its_rotator_is_not() {
+    let (server, owner) = server().await;
+    server.database().await;
+    server.source().add_user("orders", "first");
+    let value = json!({ "data": { "username": "orders", "password": "first" } });
+    server.post("secret/data/app", server.root(), value).await.ok();
+    let use_of = r#"path "database/rotate/app/orders" { capabilities = ["update"] }"#;
+    server.policy("rotator", use_of).await;
+    let carol = entity(&server, "carol", &["rotator"]).await;
+    let dave = entity(&server, "dave", &[]).await;
+    let token = |first: char| format!("{first}3333333-2222-4333-8444-555555555555");
+    let wish = |first: char| {
+        json!({ "SecretId": "app", "ClientRequestToken": token(first), "RotationRules": { "AutomaticallyAfterDays": 30 },
+            "RotationLambdaARN": "alternating-users:database/app" })
+    };
+    let settings = json!({ "rotator": "database/app", "username": "orders", "strategy": "alternating-users" });
+    let denied = async |who: &Somebody, first: char| {
+        let refused = ask(&server, &who.key, "RotateSecret", wish(first)).await.expect(400);
+        assert_eq!(refused.text_at("/__type"), "AccessDeniedException");
+        server.post("secret/rotation/app", &who.token, settings.clone()).await.expect(403);
+    };
+    denied(&carol, '1').await;
+    let allow = statement(
+        "Allow",
+        json!({ "AWS": [
+        format!("arn:aws:iam::{ACCOUNT}:user/entity/carol"), format!("arn:aws:iam::{ACCOUNT}:user/entity/dave"),
+    ] }),
+        json!(["secretsmanager:RotateSecret"]),
+    );
+    put(&server, &owner, &policy(std::slice::from_ref(&allow))).await.expect(200);
+    // The document names both; the rotator's user is only one's.
+    denied(&dave, '2').await;
+    ask(&server, &carol.key, "RotateSecret", wish('3')).await.expect(200);
+    server.settle().await;
+    let rotated = server.get("secret/data/app", server.root()).await.ok();
+    assert_eq!(rotated.text_at("/data/data/username"), "orders_clone");
+    server.post("secret/rotation/app", &carol.token, settings.clone()).await.ok();
+    // Who may begin one by policy may not for that decide: and a deny of the document holds for both.
+    server.policy("beginner", &format!(r#"{use_of} path "secret/rotate/app" {{ capabilities = ["update"] }}"#)).await;
+    let erin = entity(&server, "erin", &["beginner"]).await;
+    denied(&erin, '4').await;
+    ask(&server, &erin.key, "RotateSecret", json!({ "SecretId": "app", "ClientRequestToken": token('5') }))
+        .await
+        .expect(200);
+    server.settle().await;
+    let deny = statement("Deny", arn("user/entity/carol"), json!(["secretsmanager:RotateSecret"]));
+    put(&server, &owner, &policy(&[allow, deny])).await.expect(200);
+    denied(&carol, '6').await;
+}
