@@ -53,6 +53,12 @@ const RULES: &[Rule] = &[
         why: "extensions meet the kernel only through the SDK",
     },
     Rule {
+        word: "ed25519_dalek",
+        within: &["crates/"],
+        allowed: &["crates/cardea-crypto/src/keys/prehash.rs"],
+        why: "a second cipher library is for Ed25519ph alone",
+    },
+    Rule {
         word: "aws_lc_rs",
         within: &["crates/"],
         allowed: &[

@@ -204,6 +204,8 @@ pub enum SigningScheme {
     /// The signature is the two numbers side by side, as in JWS and IEEE P1363.
     EcdsaFixed(HashAlgorithm),
     Ed25519,
+    /// Ed25519ph (RFC 8032): the message goes in as its SHA-512 digest, which the scheme makes itself.
+    Ed25519Ph,
     MlDsa,
 }
 
@@ -217,7 +219,7 @@ impl SigningScheme {
             | Self::RsaPkcs1(hash)
             | Self::Ecdsa(hash)
             | Self::EcdsaFixed(hash) => Some(hash),
-            Self::Ed25519 | Self::MlDsa => None,
+            Self::Ed25519 | Self::Ed25519Ph | Self::MlDsa => None,
         }
     }
 }

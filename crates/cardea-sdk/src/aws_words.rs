@@ -69,6 +69,7 @@ pub const SIGNING: &[(&str, SigningScheme)] = &[
     ("ECDSA_SHA_512", SigningScheme::Ecdsa(Sha512)),
     ("ML_DSA_SHAKE_256", SigningScheme::MlDsa),
     ("ED25519_SHA_512", SigningScheme::Ed25519),
+    ("ED25519_PH_SHA_512", SigningScheme::Ed25519Ph),
 ];
 
 /// The word of a way to sign, where AWS has one.

@@ -1,4 +1,4 @@
-//! Keys that callers own: made, brought in, used and given out. Every algorithm is the cipher library's own.
+//! Keys that callers own: made, brought in, used and given out. Every algorithm is the cipher library's own, but Ed25519ph.
 //! It must never compute a cipher by hand, sign with SHA-1, or give material out but through the `export` functions.
 //!
 //! | family | forms of material | operations |
@@ -11,13 +11,14 @@
 //! | ML-DSA | PKCS#8, seed; SubjectPublicKeyInfo | `sign`, `verify` |
 //! | ML-KEM | raw decapsulation key (FIPS 203) | `encapsulate`, `decapsulate` |
 //!
-//! The library has neither XChaCha20, Ed25519ph, ML-DSA over an external mu, ECDH on secp256k1, nor RSA with SHA-224 or
-//! SHA-3; those are refused.
+//! The library has neither XChaCha20, ML-DSA over an external mu, ML-KEM keys with their seeds, ECDH on secp256k1, nor RSA
+//! with SHA-224 or SHA-3; those are refused.
 
 mod cipher; // AEAD, OAEP and key wrapping
 mod der; // the few encodings that the library leaves to its callers
 mod exchange; // ECDH and ML-KEM
 mod form; // import, export and the stored form
+mod prehash; // Ed25519ph, by a library of its own
 mod sign; // signatures and MACs
 
 pub use cardea_model::key::{HashAlgorithm, KeyAlgorithm, KeyFamily, KeyUsage, SigningScheme, ToSign};

@@ -186,6 +186,10 @@ impl KeyMaterial {
                 let signature = pair.try_sign(message).map_err(|_| KeyError::Library)?;
                 Ok(signature.as_ref().to_vec())
             }
+            (Half::Ed25519 { seed, .. }, SigningScheme::Ed25519Ph) => {
+                let ToSign::Message(message) = input else { return Err(KeyError::WrongScheme) };
+                super::prehash::sign(seed.expose(), message)
+            }
             (Half::MlDsa { pair, .. }, SigningScheme::MlDsa) => {
                 let ToSign::Message(message) = input else { return Err(KeyError::WrongScheme) };
                 let mut out = vec![0; pair.algorithm().signature_len()];
@@ -265,6 +269,7 @@ pub fn verify_external(
         (KeyFamily::Ed25519, SigningScheme::Ed25519) => {
             UnparsedPublicKey::new(&signature::ED25519, spki).verify(message_only()?, shown).is_ok()
         }
+        (KeyFamily::Ed25519, SigningScheme::Ed25519Ph) => super::prehash::verify(spki, message_only()?, shown),
         (KeyFamily::MlDsa, SigningScheme::MlDsa) => {
             UnparsedPublicKey::new(ml_dsa(algorithm)?, spki).verify(message_only()?, shown).is_ok()
         }

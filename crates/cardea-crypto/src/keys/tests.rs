@@ -25,7 +25,7 @@ fn schemes(algorithm: KeyAlgorithm) -> Vec<SigningScheme> {
             .into_iter()
             .flat_map(|h| [SigningScheme::Ecdsa(h), SigningScheme::EcdsaFixed(h)])
             .collect(),
-        KeyFamily::Ed25519 => vec![SigningScheme::Ed25519],
+        KeyFamily::Ed25519 => vec![SigningScheme::Ed25519, SigningScheme::Ed25519Ph],
         KeyFamily::MlDsa => vec![SigningScheme::MlDsa],
         _ => Vec::new(),
     }
@@ -218,6 +218,27 @@ fn signatures_verify_by_message_and_by_digest() {
     }
 }
 
+/// RFC 8032, section 7.3.
+#[test]
+fn ed25519ph_is_that_of_its_standard() {
+    let seed = hex::decode("833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42").unwrap();
+    let public = "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf";
+    let expected = "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41\
+                    31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406";
+    let key = KeyMaterial::import(KeyAlgorithm::Ed25519, &seed).unwrap();
+    assert!(hex::encode(key.spki().unwrap()).ends_with(public));
+    let signature = key.sign(SigningScheme::Ed25519Ph, ToSign::Message(b"abc")).unwrap();
+    assert_eq!(hex::encode(&signature), expected.replace(' ', ""));
+    let valid = |scheme, message| key.verify(scheme, ToSign::Message(message), &signature).unwrap();
+    assert!(valid(SigningScheme::Ed25519Ph, b"abc") && !valid(SigningScheme::Ed25519Ph, b"abd"));
+    assert!(!valid(SigningScheme::Ed25519, b"abc"), "the two never meet");
+    // A key of small order signs anything.
+    let small = [&key.spki().unwrap()[..12], &[1], &[0; 31]].concat();
+    let forged = [&[1][..], &[0; 63]].concat();
+    let any = verify_external(KeyAlgorithm::Ed25519, &small, SigningScheme::Ed25519Ph, ToSign::Message(b"x"), &forged);
+    assert!(!any.unwrap());
+}
+
 #[test]
 fn schemes_of_others_and_sha1_are_refused() {
     use HashAlgorithm::{Sha1, Sha224, Sha256};
@@ -229,6 +250,7 @@ fn schemes_of_others_and_sha1_are_refused() {
         (KeyAlgorithm::Rsa2048, SigningScheme::RsaPss(Sha224)),
         (KeyAlgorithm::Rsa2048, SigningScheme::RsaPssMaxSalt(Sha256)),
         (KeyAlgorithm::Ed25519, SigningScheme::MlDsa),
+        (KeyAlgorithm::EcP256, SigningScheme::Ed25519Ph),
         (KeyAlgorithm::MlDsa44, SigningScheme::Ed25519),
     ] {
         assert_eq!(fresh(algorithm).sign(scheme, ToSign::Message(b"m")).unwrap_err(), KeyError::WrongScheme);

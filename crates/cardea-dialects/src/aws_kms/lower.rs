@@ -412,11 +412,21 @@ impl Asked<'_> {
         checks.finish()?;
         let scheme = spellings::scheme(word);
         let scheme = scheme.ok_or_else(|| unsupported("This signing algorithm isn't available here."))?;
-        let prehashed = match message_type {
-            "RAW" => false,
-            "DIGEST" if scheme.hash().is_some() => true,
-            "DIGEST" => return Err(Fault::validation("This signing algorithm takes no digest.")),
-            _ => return Err(unsupported("An external mu isn't available here.")),
+        let digest_bytes = input.message.as_ref().map_or(0, |message| message.0.expose().len());
+        let prehashed = match (message_type, scheme) {
+            // AWS takes the digest that the client made for the message, which the scheme hashes again.
+            ("DIGEST", SigningScheme::Ed25519Ph) if digest_bytes == HashAlgorithm::Sha512.digest_bytes() => false,
+            ("DIGEST", SigningScheme::Ed25519Ph) => {
+                return Err(Fault::validation("Digest is invalid length for the algorithm."));
+            }
+            ("RAW", SigningScheme::Ed25519Ph) => {
+                return Err(Fault::validation("This signing algorithm takes a digest, and no message."));
+            }
+            ("RAW", _) => false,
+            ("DIGEST", scheme) if scheme.hash().is_some() => true,
+            ("DIGEST", _) => return Err(Fault::validation("This signing algorithm takes no digest.")),
+            (_, SigningScheme::MlDsa) => return Err(unsupported("An external mu isn't available here.")),
+            _ => return Err(Fault::validation("This signing algorithm takes no external mu.")),
         };
         self.flag(names::ALGORITHM, word);
         Ok((scheme, prehashed))

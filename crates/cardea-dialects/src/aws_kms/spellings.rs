@@ -38,8 +38,8 @@ pub(super) fn oaep(word: &str) -> Option<Option<HashAlgorithm>> {
     }
 }
 
-/// Schemes of AWS's that are not offered.
-const SIGNING_ABSENT: [&str; 2] = ["SM2DSA", "ED25519_PH_SHA_512"];
+/// A scheme of AWS's that is not offered.
+const SIGNING_ABSENT: [&str; 1] = ["SM2DSA"];
 
 pub(super) fn scheme(word: &str) -> Option<SigningScheme> {
     SIGNING.iter().find(|(known, _)| *known == word).map(|(_, scheme)| *scheme)
@@ -70,7 +70,7 @@ pub(super) fn signing_algorithms(key: &Key) -> Vec<&'static str> {
         (KeyAlgorithm::EcP256 | KeyAlgorithm::EcP256k1, SigningScheme::Ecdsa(hash)) => hash == Sha256,
         (KeyAlgorithm::EcP384, SigningScheme::Ecdsa(hash)) => hash == Sha384,
         (KeyAlgorithm::EcP521, SigningScheme::Ecdsa(hash)) => hash == Sha512,
-        (KeyAlgorithm::Ed25519, SigningScheme::Ed25519) => true,
+        (KeyAlgorithm::Ed25519, SigningScheme::Ed25519 | SigningScheme::Ed25519Ph) => true,
         (algorithm, SigningScheme::RsaPss(_) | SigningScheme::RsaPkcs1(_)) => algorithm.family() == KeyFamily::Rsa,
         (algorithm, SigningScheme::MlDsa) => algorithm.family() == KeyFamily::MlDsa,
         _ => false,

@@ -180,8 +180,19 @@ fn bad_inputs_are_refused_with_awss_types() {
         ),
         (
             "Sign",
+            json!({ "KeyId": ID, "Message": "eA==", "SigningAlgorithm": "ED25519_PH_SHA_512", "MessageType": "DIGEST" }),
+            v,
+        ),
+        ("Sign", json!({ "KeyId": ID, "Message": "eA==", "SigningAlgorithm": "ED25519_PH_SHA_512" }), v),
+        (
+            "Sign",
             json!({ "KeyId": ID, "Message": "eA==", "SigningAlgorithm": "ML_DSA_SHAKE_256", "MessageType": "EXTERNAL_MU" }),
             u,
+        ),
+        (
+            "Sign",
+            json!({ "KeyId": ID, "Message": "eA==", "SigningAlgorithm": "ECDSA_SHA_256", "MessageType": "EXTERNAL_MU" }),
+            v,
         ),
         ("Verify", json!({ "KeyId": ID, "Message": "eA==", "SigningAlgorithm": "ECDSA_SHA_256" }), v),
         ("GenerateMac", json!({ "KeyId": ID, "Message": "eA==", "MacAlgorithm": "HMAC_MD5" }), v),

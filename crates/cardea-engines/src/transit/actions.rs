@@ -243,7 +243,9 @@ fn encrypted(question: Question, oaep: Option<HashAlgorithm>) -> Question {
 }
 
 fn signed(action: &'static str, schemes: Vec<SigningScheme>, prehashed: bool) -> Vec<Question> {
-    let message = if prehashed { "DIGEST" } else { "RAW" };
+    // What AWS's clients give this scheme is a digest to them, and a message to it.
+    let is_digest = prehashed || schemes.first() == Some(&SigningScheme::Ed25519Ph);
+    let message = if is_digest { "DIGEST" } else { "RAW" };
     let question = || Question::new(action).fact("kms:messagetype", message);
     match schemes.into_iter().next().and_then(aws_words::signing) {
         Some(word) => vec![question().fact("kms:signingalgorithm", word)],
