@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `POST /users/<user>/keys` with `{"label": …}` | makes a key |
 //! | `GET /users/<user>/keys` | lists keys, two a page, whosever they are |
+//! | `GET /users/<user>/keys/<id>` | when one was used last |
 //! | `DELETE /users/<user>/keys/<id>` | revokes one of that user |
 //! | `DELETE /keys/<id>` | revokes one, whosever it is |
 //! | `GET /me` | whether the bearer's key works |
@@ -57,6 +58,8 @@ struct State {
     keys: BTreeMap<String, Key>,
     made: u64,
     remembered: BTreeMap<String, (u16, Value)>,
+    /// What it says of a key's last use.
+    used: BTreeMap<String, Value>,
     answers: Answers,
     calls: u64,
     /// What each call was: method and target.
@@ -115,6 +118,11 @@ impl Provider {
     pub fn add_key(&self, id: &str, owner: &str, value: &str) {
         let key = Key { owner: owner.to_owned(), label: "by hand".to_owned(), value: value.to_owned() };
         self.state().keys.insert(id.to_owned(), key);
+    }
+
+    /// What it says of a key's last use from now on; null where nothing was said.
+    pub fn say_used(&self, id: &str, at: Value) {
+        self.state().used.insert(id.to_owned(), at);
     }
 
     /// Whether a key lets its bearer in.
@@ -197,6 +205,9 @@ impl State {
                 let page: Vec<Value> = page.map(|(id, key)| json!({ "id": id, "name": key.label })).collect();
                 let next = (from + PAGE < self.keys.len()).then_some(from + PAGE);
                 (200, json!({ "keys": page, "next": next }))
+            }
+            (HttpMethod::Get, ["users", _, "keys", id]) => {
+                (200, json!({ "key": { "id": id, "last_used": self.used.get(*id) } }))
             }
             (HttpMethod::Delete, ["users", owner, "keys", id]) => match self.keys.get(*id) {
                 Some(key) if key.owner == *owner => {

@@ -7,6 +7,7 @@ use super::request::{Names, Request, header_name};
 use super::template::{Fillings, Name, Position, Template};
 use cardea_model::{Error, SecretText};
 use cardea_sdk::call::Address;
+use std::collections::BTreeMap;
 
 /// Longest PEM of authorities in bytes.
 const CA_BYTES_MAX: usize = 64 * 1024;
@@ -16,6 +17,8 @@ const STATUSES_MAX: usize = 16;
 const MEMBER_BYTES_MAX: usize = 128;
 /// How long a provider may be said to remember a request, in seconds: from a minute to a year.
 const VALID_S: std::ops::RangeInclusive<u64> = 60..=366 * 86_400;
+/// Within which time a use counts, in seconds: from more than the pause between two looks to a month.
+const WITHIN_S: std::ops::RangeInclusive<u64> = 60..=31 * 86_400;
 
 const CREATE: Names = Names {
     target: &[Name::Token, Name::Username, Name::Path],
@@ -27,6 +30,7 @@ const TEST: Names =
     Names { target: &[Name::Id, Name::Username], rest: &[Name::Id, Name::Username, Name::Value, Name::Basic] };
 const REVOKE: Names =
     Names { target: &[Name::Id, Name::Username], rest: &[Name::Id, Name::Username, Name::AdminToken] };
+const USED: Names = REVOKE;
 const LABEL: &[Name] = &[Name::Token, Name::Username, Name::Path];
 
 /// The requests of a provider.
@@ -36,6 +40,7 @@ pub struct Requests {
     pub test: Request,
     pub revoke: Request,
     pub find: Option<Finding>,
+    pub used: Option<Request>,
 }
 
 /// The requests of its list.
@@ -93,7 +98,9 @@ impl Requests {
             }
             None => None,
         };
-        let requests = Self { address, create, test, revoke, find };
+        let used = provider.used.as_ref();
+        let used = used.map(|used| Request::parse("used.request", &used.request, common, USED)).transpose()?;
+        let requests = Self { address, create, test, revoke, find, used };
         requests.check(provider)?;
         Ok(requests)
     }
@@ -124,15 +131,27 @@ impl Requests {
                 "field `test.request` has neither {{value}} nor {{basic}}: it would test nothing",
             ));
         }
-        let asks_for_token = [Some(&self.create), Some(&self.revoke), self.find.as_ref().map(|find| &find.first)];
+        if let (Some(used), Some(request)) = (&provider.used, &self.used) {
+            if !request.says(Name::Id) {
+                return Err(Error::invalid("field `used.request` has no {{id}} in its path or body"));
+            }
+            pointer::check("used.at", &used.at)?;
+            if !WITHIN_S.contains(&used.within_s) {
+                return Err(Error::invalid("field `used.within_s` is not from 60 to 2678400"));
+            }
+        }
+        let find = self.find.as_ref().map(|find| &find.first);
+        let asks_for_token = [Some(&self.create), Some(&self.revoke), find, self.used.as_ref()];
         if provider.admin_token.is_empty() && asks_for_token.into_iter().flatten().any(|ask| ask.has(Name::AdminToken))
         {
             return Err(Error::invalid("field `admin_token` is missing: a request has its place"));
         }
+        let no_headers = BTreeMap::new();
         for (field, headers) in [
             ("headers", &provider.headers),
             ("create.request.headers", &provider.create.request.headers),
             ("revoke.request.headers", &provider.revoke.request.headers),
+            ("used.request.headers", provider.used.as_ref().map_or(&no_headers, |used| &used.request.headers)),
         ] {
             let open =
                 |(name, text): (&String, &String)| name.eq_ignore_ascii_case("authorization") && !text.contains("{{");
@@ -164,6 +183,7 @@ impl Requests {
 fn check_statuses(provider: &Provider) -> Result<(), Error> {
     let none: &[u16] = &[];
     let find = provider.find.as_ref().map_or(none, |find| find.success.as_slice());
+    let used = provider.used.as_ref().map_or(none, |used| used.success.as_slice());
     for (field, statuses) in [
         ("create.success", provider.create.success.as_slice()),
         ("test.works", &provider.test.works),
@@ -171,9 +191,11 @@ fn check_statuses(provider: &Provider) -> Result<(), Error> {
         ("revoke.success", &provider.revoke.success),
         ("revoke.gone", &provider.revoke.gone),
         ("find.success", find),
+        ("used.success", used),
     ] {
-        let may_be_empty =
-            matches!(field, "test.refused" | "revoke.gone") || (field == "find.success" && provider.find.is_none());
+        let may_be_empty = matches!(field, "test.refused" | "revoke.gone")
+            || (field == "find.success" && provider.find.is_none())
+            || (field == "used.success" && provider.used.is_none());
         let is_answer = |status: &u16| matches!(*status, 200..=299 | 400..=599);
         if (statuses.is_empty() && !may_be_empty) || statuses.len() > STATUSES_MAX || !statuses.iter().all(is_answer) {
             return Err(Error::invalid(format!("field `{field}` is no list of statuses (200 to 299, 400 to 599)")));

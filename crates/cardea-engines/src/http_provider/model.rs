@@ -29,6 +29,8 @@ pub struct Provider {
     pub revoke: Revoke,
     #[serde(default)]
     pub find: Option<Find>,
+    #[serde(default)]
+    pub used: Option<Used>,
     /// Members of the secret that hold a key's id and the key.
     pub id_member: String,
     pub value_member: String,
@@ -135,6 +137,20 @@ pub struct Next {
     pub path: String,
 }
 
+/// When a key was used last.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Used {
+    pub request: Ask,
+    #[serde(default = "fine")]
+    pub success: Vec<u16>,
+    /// Where the instant stands in the answer; null if it never was.
+    pub at: String,
+    /// One that was used within so many seconds is in use: longer than the provider takes to say so.
+    #[serde(default = "an_hour")]
+    pub within_s: u64,
+}
+
 fn made() -> Vec<u16> {
     vec![200, 201]
 }
@@ -152,6 +168,9 @@ fn gone() -> Vec<u16> {
 }
 fn a_day() -> u64 {
     86_400
+}
+fn an_hour() -> u64 {
+    3_600
 }
 fn just_the_token() -> String {
     "{{token}}".to_owned()

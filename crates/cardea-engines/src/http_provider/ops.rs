@@ -1,7 +1,7 @@
 //! One function an operation. A declaration is checked whole before it is stored; nothing here talks to a provider.
 
 use super::declaration::Requests;
-use super::model::{Create, Find, Provider, Revoke, Test};
+use super::model::{Create, Find, Provider, Revoke, Test, Used};
 use cardea_model::rotation::RotationFailureClass;
 use cardea_model::{Error, Payload, SecretText};
 use cardea_sdk::Context;
@@ -22,8 +22,10 @@ pub struct Change {
     pub create: Option<Payload>,
     pub test: Option<Payload>,
     pub revoke: Option<Payload>,
-    /// `null` removes it.
+    /// An empty one removes it.
     pub find: Option<Payload>,
+    /// An empty one removes it.
+    pub used: Option<Payload>,
     pub id_member: Option<String>,
     pub value_member: Option<String>,
     pub failures: Option<BTreeMap<String, RotationFailureClass>>,
@@ -49,6 +51,10 @@ fn changed(before: Option<Provider>, change: &Change) -> Result<Provider, Error>
         Some(given) if is_empty(given) => Some(None),
         given => part::<Find>("find", given.as_ref())?.map(Some),
     };
+    let used = match &change.used {
+        Some(given) if is_empty(given) => Some(None),
+        given => part::<Used>("used", given.as_ref())?.map(Some),
+    };
     let mut provider = match before {
         Some(mut provider) => {
             // Otherwise who may change a declaration would have a credential that nobody is shown sent to himself.
@@ -72,6 +78,7 @@ fn changed(before: Option<Provider>, change: &Change) -> Result<Provider, Error>
             test: test.ok_or_else(|| missing("test"))?,
             revoke: revoke.ok_or_else(|| missing("revoke"))?,
             find: None,
+            used: None,
             id_member: ID_MEMBER.to_owned(),
             value_member: VALUE_MEMBER.to_owned(),
             failures: BTreeMap::new(),
@@ -81,6 +88,7 @@ fn changed(before: Option<Provider>, change: &Change) -> Result<Provider, Error>
         provider.admin_token = token.duplicate();
     }
     provider.find = find.unwrap_or(provider.find);
+    provider.used = used.unwrap_or(provider.used);
     set(&mut provider.address, &change.address);
     set(&mut provider.ca_pem, &change.ca_pem);
     set(&mut provider.headers, &change.headers);

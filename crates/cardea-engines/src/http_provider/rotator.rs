@@ -187,6 +187,19 @@ impl Rotator for HttpProvider {
         true
     }
 
+    /// A key has no sessions: one that was used a short while ago counts as one.
+    async fn sessions(
+        &self,
+        cx: &mut OutsideContext<'_>,
+        change: &Change<'_>,
+        old: &Payload,
+    ) -> Result<Option<u64>, RotationError> {
+        let provider = named_by::<Provider>(&mut cx.state, change.settings, UNDECLARED).await?;
+        let Some(old) = key_of(&provider, old) else { return Ok(None) };
+        let used = self.source(cx, &provider)?.is_used(&change.settings.username, old.id.expose()).await?;
+        Ok(used.map(u64::from))
+    }
+
     async fn retire(
         &self,
         cx: &mut OutsideContext<'_>,

@@ -1,7 +1,7 @@
 //! The table of routes, how a request becomes an operation, and how a declaration is shown. It must never depend on state,
 //! and no form may carry the provider's credential.
 
-use super::model::{Create, Find, Provider, Revoke, Test};
+use super::model::{Create, Find, Provider, Revoke, Test, Used};
 use super::ops::Change;
 use cardea_model::loose::Pairs;
 use cardea_model::rotation::RotationFailureClass;
@@ -29,7 +29,7 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::write("config-write", "config/{name}", |p| Bound::try_read(p, write))
         .upsert()
         .clear(&["address", "id_member", "value_member"])
-        .help("Declares how keys are made, tried and revoked at a provider. What is left out stays; an empty `find` removes it.")
+        .help("Declares how keys are made, tried and revoked at a provider. What is left out stays; an empty `find` or `used` removes it.")
         .example(
             r#"{"address": "https://api.example", "admin_token": "…", "headers": {"authorization": "Bearer {{admin_token}}"}, "create": {"request": {"method": "POST", "path": "/v1/users/{{username}}/keys", "json": {"label": "{{token}}"}}, "id": "/id", "value": "/key"}, "test": {"request": {"method": "GET", "path": "/v1/me", "headers": {"authorization": "Bearer {{value}}"}}}, "revoke": {"request": {"method": "DELETE", "path": "/v1/users/{{username}}/keys/{{id}}"}}, "find": {"request": {"method": "GET", "path": "/v1/users/{{username}}/keys"}, "items": "/keys", "id": "/id", "label": "/label"}}"#,
         ),
@@ -57,6 +57,8 @@ struct WriteInput {
     #[serde(default)]
     find: Option<Payload>,
     #[serde(default)]
+    used: Option<Payload>,
+    #[serde(default)]
     id_member: Option<String>,
     #[serde(default)]
     value_member: Option<String>,
@@ -78,6 +80,7 @@ fn write(input: WriteInput) -> Result<Op, Error> {
         test: input.test,
         revoke: input.revoke,
         find: input.find,
+        used: input.used,
         id_member: input.id_member,
         value_member: input.value_member,
         failures: failures.transpose()?,
@@ -101,6 +104,7 @@ pub struct Form<'p> {
     test: &'p Test,
     revoke: &'p Revoke,
     find: Option<&'p Find>,
+    used: Option<&'p Used>,
     id_member: &'p str,
     value_member: &'p str,
     failures: &'p BTreeMap<String, RotationFailureClass>,
@@ -115,6 +119,7 @@ pub fn form(provider: &Provider) -> Form<'_> {
         test: &provider.test,
         revoke: &provider.revoke,
         find: provider.find.as_ref(),
+        used: provider.used.as_ref(),
         id_member: &provider.id_member,
         value_member: &provider.value_member,
         failures: &provider.failures,

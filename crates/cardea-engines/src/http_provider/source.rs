@@ -8,8 +8,8 @@ use super::request::Request;
 use super::template::{Fillings, Name};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cardea_model::SecretText;
 use cardea_model::rotation::RotationFailureClass;
+use cardea_model::{SecretText, Timestamp, TtlSeconds};
 use cardea_sdk::call::{Call, HttpAnswer, HttpCall};
 use cardea_sdk::rotation::RotationError;
 use cardea_sdk::{ExternalError, OutsideContext};
@@ -23,6 +23,9 @@ const FOUND_MAX: usize = 2;
 const ID_BYTES_MAX: usize = 512;
 /// Longest key, in bytes: of the size of a private key with its certificates.
 const VALUE_BYTES_MAX: usize = 16 * 1024;
+
+/// A number from here on is one of milliseconds: as seconds it would be the year 5138.
+const MILLISECONDS_FROM: u64 = 100_000_000_000;
 
 /// A key as the provider names it.
 pub struct Key {
@@ -153,6 +156,28 @@ impl Source<'_, '_> {
         Err(self.failure("to revoke a key", answer.status))
     }
 
+    /// Whether a key was used within the time that counts; `None` where the provider is not asked.
+    pub async fn is_used(&self, username: &str, id: &str) -> Result<Option<bool>, RotationError> {
+        let (Some(used), Some(request)) = (&self.provider.used, &self.requests.used) else { return Ok(None) };
+        let fillings = Fillings::default()
+            .with(Name::Id, id)
+            .with(Name::Username, username)
+            .with(Name::AdminToken, self.provider.admin_token.expose());
+        let answer = self.send("http_provider.used", request, fillings, Vec::new()).await?;
+        if !used.success.contains(&answer.status) {
+            return Err(self.failure("when a key was used", answer.status));
+        }
+        // What is not understood must not look like a key that nobody uses.
+        let unreadable = || refused("the provider's answer has no instant where the declaration says that it stands");
+        let body = std::str::from_utf8(answer.body.expose()).map_err(|_| unreadable())?;
+        if pointer::at(body, &used.at) == Some("null") {
+            return Ok(Some(false));
+        }
+        let at = pointer::text_at(body, &used.at).ok_or_else(unreadable)?;
+        let at = instant(at.expose()).ok_or_else(unreadable)?;
+        Ok(Some(at.plus(TtlSeconds(used.within_s)) > self.cx.now))
+    }
+
     fn of<'f>(&'f self, new: &For<'f>) -> Fillings<'f> {
         Fillings::default()
             .with(Name::Token, new.token)
@@ -198,6 +223,15 @@ impl Source<'_, '_> {
             class,
             client: format!("the provider was asked {asked} and answered with status {status}{redirect}"),
         }
+    }
+}
+
+/// RFC 3339, or whole seconds or milliseconds since 1970.
+fn instant(text: &str) -> Option<Timestamp> {
+    match text.parse::<u64>() {
+        Ok(number) if number >= MILLISECONDS_FROM => Some(Timestamp(number)),
+        Ok(number) => Some(Timestamp(number * 1_000)),
+        Err(_) => Timestamp::parse_rfc3339(text).ok(),
     }
 }
 

@@ -497,3 +497,67 @@ async fn going_back_serves_the_old_key_while_it_lives() {
         assert!(server.provider().keys().contains_key("first") && current_opens(&server).await, "{way}");
     }
 }
+
+#[tokio::test]
+async fn an_old_key_ends_when_its_provider_has_not_seen_it_for_long_enough() {
+    let server = server("listed").await;
+    let bar = json!({ "retire_bar": "sessions", "retire_after": "10m" });
+    server.post("secret/rotation/billing", server.root(), bar).await.ok();
+    let used = json!({
+        "used": { "request": { "method": "GET", "path": "/users/{{username}}/keys/{{id}}" }, "at": "/key/last_used", "within_s": 1800 }
+    });
+    let opens = || server.provider().opens("first", "sk_first");
+    // A source that cannot tell proves nothing.
+    rotate(&server).await.ok();
+    for _ in 0..3 {
+        end_of_the_old(&server).await;
+    }
+    assert!(opens() && status(&server).await.at("/data/state") == "retire");
+    server.post("providers/config/acme", server.root(), used).await.expect(204);
+
+    // In every form that instants have, a use within the half hour holds it.
+    let now_s = || server.now().unix_s();
+    for form in ["rfc3339", "seconds", "milliseconds"] {
+        let at = match form {
+            "rfc3339" => json!(server.now().rfc3339()),
+            "seconds" => json!(now_s()),
+            _ => json!(now_s() * 1_000),
+        };
+        server.provider().say_used("first", at);
+        for _ in 0..2 {
+            end_of_the_old(&server).await;
+            assert!(opens(), "{form}");
+        }
+        assert_eq!(status(&server).await.at("/data/retire_sessions"), &json!(1), "{form}");
+    }
+    // What is not understood is no key that nobody uses, and the status says so.
+    for nonsense in [json!("yesterday"), json!({}), json!(-1), json!(1.5)] {
+        server.provider().say_used("first", nonsense.clone());
+        for _ in 0..3 {
+            end_of_the_old(&server).await;
+        }
+        assert!(opens(), "{nonsense}");
+        let seen = status(&server).await;
+        assert_eq!(seen.at("/data/failure_class"), &json!("rotator-refused"), "{nonsense}: {}", seen.text);
+    }
+    // Half an hour after the last use, and the settling time on top of that.
+    server.provider().say_used("first", json!(now_s()));
+    for minute in 0..45 {
+        server.advance(60);
+        server.settle().await;
+        if minute < 38 {
+            assert!(opens(), "after {minute} minutes");
+        }
+    }
+    assert!(!opens(), "{}", status(&server).await.text);
+    assert!(current_opens(&server).await && others_are_there(&server));
+
+    // A key that nobody ever used ends by its settling time alone.
+    rotate(&server).await.ok();
+    server.settle().await;
+    for _ in 0..3 {
+        end_of_the_old(&server).await;
+    }
+    assert_eq!(status(&server).await.at("/data/state"), "idle");
+    assert!(orphans(&server).await.is_empty());
+}

@@ -18,6 +18,11 @@ fn good() -> Value {
     })
 }
 
+fn used(at: Value, within_s: Value, success: Value) -> Value {
+    let request = json!({ "method": "GET", "path": "/keys/{{id}}" });
+    json!({ "request": request, "at": at, "within_s": within_s, "success": success })
+}
+
 #[tokio::test]
 async fn what_a_declaration_must_not_be() {
     let many: serde_json::Map<String, Value> = (0..21).map(|n| (format!("x-{n}"), json!("SECRET"))).collect();
@@ -88,6 +93,20 @@ async fn what_a_declaration_must_not_be() {
         ("/find/next", json!({ "cursor": "/c", "path": "/keys" }), "field `find.next.path` has no {{cursor}}"),
         ("/find/next", json!({ "cursor": "c", "path": "/keys?{{cursor}}" }), "field `find.next.cursor`"),
         ("/find", json!({}), "`create.idempotency` and `find` are both missing"),
+        (
+            "/used",
+            json!({ "request": { "method": "GET", "path": "/keys" }, "at": "/at" }),
+            "field `used.request` has no {{id}}",
+        ),
+        ("/used", json!({ "request": { "method": "GET", "path": "/keys/{{id}}" } }), "field `used` has no `at`"),
+        ("/used", used(json!("SECRET"), json!(3600), json!([200])), "field `used.at` is no JSON pointer"),
+        ("/used", used(json!("/at"), json!(1), json!([200])), "field `used.within_s` is not from"),
+        ("/used", used(json!("/at"), json!(3600), json!([])), "field `used.success`"),
+        (
+            "/used",
+            json!({ "request": { "method": "GET", "path": "/keys/{{id}}", "headers": { "Authorization": "SECRET" } }, "at": "/at" }),
+            "field `used.request.headers` has a credential that readers would see",
+        ),
         ("/id_member", json!("username"), "fields `id_member` and `value_member`"),
         ("/id_member", json!("key"), "fields `id_member` and `value_member`"),
         ("/value_member", json!(""), "fields `id_member` and `value_member`"),
