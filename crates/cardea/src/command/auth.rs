@@ -48,7 +48,7 @@ pub const COMMANDS: &[Command] = &[
         flags: &[],
         traits: Traits::SERVER,
         count: (1, 1),
-        run: disable,
+        run: |call| settings::disable(call, "sys/auth", "auth method"),
     },
     Command {
         name: "auth tune",
@@ -101,9 +101,7 @@ const COLUMNS_DETAILED: &[(&str, &str)] = &[
 ];
 
 fn list(call: &Call) -> Result<(), Failure> {
-    let secret = Session::open(call)?.ask("Error listing enabled authentications", &Request::get("sys/auth"))?;
-    let secret = secret.ok_or_else(|| Failure::server("Error listing enabled authentications: empty answer"))?;
-    settings::print_mounts(call, &secret, if call.given.switch("detailed") { COLUMNS_DETAILED } else { COLUMNS })
+    settings::list(call, "sys/auth", "Error listing enabled authentications", [COLUMNS, COLUMNS_DETAILED])
 }
 
 fn enable(call: &Call) -> Result<(), Failure> {
@@ -112,13 +110,6 @@ fn enable(call: &Call) -> Result<(), Failure> {
     let request = Request::post(format!("sys/auth/{}", path.trim_end_matches('/')), &settings::enable_body(call, kind));
     Session::open(call)?.ask(&format!("Error enabling {kind} auth"), &request)?;
     line(&format!("Success! Enabled {kind} auth method at: {path}"))
-}
-
-fn disable(call: &Call) -> Result<(), Failure> {
-    let path = mount_path(call.argument(0));
-    let request = Request::delete(format!("sys/auth/{}", path.trim_end_matches('/')));
-    Session::open(call)?.ask(&format!("Error disabling auth method at {path}"), &request)?;
-    line(&format!("Success! Disabled the auth method (if it existed) at: {path}"))
 }
 
 fn tune(call: &Call) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! What `secrets` and `auth` share: the settings of a mount as flags, the tables of mounts, and moving one. It must never
+//! What `secrets` and `auth` share: the settings of a mount as flags, listing mounts, unmounting and moving one. It must never
 //! know which engine stands behind a mount.
 
 use crate::{
@@ -114,7 +114,7 @@ pub fn mounts(secret: &Secret) -> Vec<(&str, &Map<String, Value>)> {
 }
 
 /// Prints mounts: for programs as the server's data, for people as a table with these columns.
-pub fn print_mounts(call: &Call, secret: &Secret, columns: &[(&str, &str)]) -> Result<(), Failure> {
+fn print_mounts(call: &Call, secret: &Secret, columns: &[(&str, &str)]) -> Result<(), Failure> {
     let mounts = mounts(secret);
     if !call.is_table() {
         let map = mounts.into_iter().map(|(path, mount)| (path.to_owned(), Value::Object(mount.clone()))).collect();
@@ -147,6 +147,21 @@ fn cell(mount: &Map<String, Value>, field: &str) -> String {
         ("options", Some(Value::Null)) => "map[]".to_owned(),
         (_, Some(value)) => text_of(value),
     }
+}
+
+/// Lists the mounts at `api`, with these columns or, where all settings are wanted, those. `what` says what failed.
+pub fn list(call: &Call, api: &str, what: &str, [usual, detailed]: [&[(&str, &str)]; 2]) -> Result<(), Failure> {
+    let secret = Session::open(call)?.ask(what, &Request::get(api))?;
+    let secret = secret.ok_or_else(|| Failure::server(format!("{what}: empty answer")))?;
+    print_mounts(call, &secret, if call.given.switch("detailed") { detailed } else { usual })
+}
+
+/// Unmounts what is below `api`.
+pub fn disable(call: &Call, api: &str, noun: &str) -> Result<(), Failure> {
+    let path = mount_path(call.argument(0));
+    let request = Request::delete(format!("{api}/{}", path.trim_end_matches('/')));
+    Session::open(call)?.ask(&format!("Error disabling {noun} at {path}"), &request)?;
+    line(&format!("Success! Disabled the {noun} (if it existed) at: {path}"))
 }
 
 /// Moves a mount and waits until it has moved.

@@ -46,7 +46,7 @@ pub const COMMANDS: &[Command] = &[
         flags: &[],
         traits: Traits::SERVER,
         count: (1, 1),
-        run: disable,
+        run: |call| settings::disable(call, "sys/mounts", "secrets engine"),
     },
     Command {
         name: "secrets tune",
@@ -89,9 +89,7 @@ const COLUMNS_DETAILED: &[(&str, &str)] = &[
 ];
 
 fn list(call: &Call) -> Result<(), Failure> {
-    let secret = Session::open(call)?.ask("Error listing secrets engines", &Request::get("sys/mounts"))?;
-    let secret = secret.ok_or_else(|| Failure::server("Error listing secrets engines: empty answer"))?;
-    settings::print_mounts(call, &secret, if call.given.switch("detailed") { COLUMNS_DETAILED } else { COLUMNS })
+    settings::list(call, "sys/mounts", "Error listing secrets engines", [COLUMNS, COLUMNS_DETAILED])
 }
 
 fn enable(call: &Call) -> Result<(), Failure> {
@@ -101,13 +99,6 @@ fn enable(call: &Call) -> Result<(), Failure> {
         Request::post(format!("sys/mounts/{}", path.trim_end_matches('/')), &settings::enable_body(call, kind));
     Session::open(call)?.ask("Error enabling", &request)?;
     line(&format!("Success! Enabled the {kind} secrets engine at: {path}"))
-}
-
-fn disable(call: &Call) -> Result<(), Failure> {
-    let path = mount_path(call.argument(0));
-    let request = Request::delete(format!("sys/mounts/{}", path.trim_end_matches('/')));
-    Session::open(call)?.ask(&format!("Error disabling secrets engine at {path}"), &request)?;
-    line(&format!("Success! Disabled the secrets engine (if it existed) at: {path}"))
 }
 
 fn tune(call: &Call) -> Result<(), Failure> {
