@@ -77,7 +77,8 @@ fn list(call: &Call) -> Result<(), Failure> {
         return output::value(call.format, &Value::Object(map));
     }
     if devices.is_empty() {
-        return Err(Failure::server("No audit devices are enabled."));
+        line("No audit devices are enabled.")?;
+        return Err(Failure::silent(2));
     }
     let detailed = call.given.switch("detailed");
     let mut head = vec!["Path".to_owned(), "Type".to_owned(), "Description".to_owned()];

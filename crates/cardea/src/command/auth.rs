@@ -114,7 +114,8 @@ fn enable(call: &Call) -> Result<(), Failure> {
 
 fn tune(call: &Call) -> Result<(), Failure> {
     let path = mount_path(call.argument(0));
-    let request = Request::post(format!("sys/auth/{path}tune"), &settings::tune_body(call));
+    // Below `sys/auth` it would take sudo.
+    let request = Request::post(format!("sys/mounts/auth/{path}tune"), &settings::tune_body(call));
     Session::open(call)?.ask(&format!("Error tuning auth method {path}"), &request)?;
     line(&format!("Success! Tuned the auth method at: {path}"))
 }

@@ -46,17 +46,19 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 fn lookup(call: &Call) -> Result<(), Failure> {
-    let request = Request::put("sys/leases/lookup", &json!({"lease_id": call.argument(0).trim()}));
-    show(call, "error looking up lease id", &request)
+    let id = call.argument(0).trim();
+    let request = Request::put("sys/leases/lookup", &json!({ "lease_id": id }));
+    show(call, &format!("error looking up lease id {id}"), &request)
 }
 
 fn renew(call: &Call) -> Result<(), Failure> {
     let mut body = Map::new();
-    body.insert("lease_id".to_owned(), json!(call.argument(0).trim()));
+    let id = call.argument(0).trim();
+    body.insert("lease_id".to_owned(), json!(id));
     if let Some(increment) = call.given.text("increment") {
         body.insert("increment".to_owned(), json!(increment));
     }
-    show(call, "Error renewing lease", &Request::put("sys/leases/renew", &serde_json::Value::Object(body)))
+    show(call, &format!("Error renewing {id}"), &Request::put("sys/leases/renew", &serde_json::Value::Object(body)))
 }
 
 fn show(call: &Call, what: &str, request: &Request) -> Result<(), Failure> {

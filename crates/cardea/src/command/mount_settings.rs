@@ -5,7 +5,7 @@ use crate::{
     arguments::Flag,
     call::{Call, api_path, mount_path},
     failure::Failure,
-    output::{self, human_duration, line, table, text_of},
+    output::{self, line, table, text_of},
     session::Session,
 };
 use cardea_client::{Request, Secret};
@@ -137,11 +137,16 @@ fn cell(mount: &Map<String, Value>, field: &str) -> String {
         Some(name) => mount.get("config").and_then(|config| config.get(name)),
         None => mount.get(field),
     };
+    let kind = mount.get("type").and_then(Value::as_str);
     match (field, value) {
         (_, None) => String::new(),
+        // Nothing there is given for a time.
+        ("config.default_lease_ttl" | "config.max_lease_ttl", _) if matches!(kind, Some("system" | "cubbyhole")) => {
+            String::new()
+        }
         ("config.default_lease_ttl" | "config.max_lease_ttl", Some(ttl)) => match ttl.as_u64() {
             Some(0) | None => "system".to_owned(),
-            Some(seconds) => human_duration(seconds),
+            Some(seconds) => seconds.to_string(),
         },
         ("local", Some(Value::Bool(local))) => if *local { "local" } else { "replicated" }.to_owned(),
         ("options", Some(Value::Null)) => "map[]".to_owned(),
@@ -170,7 +175,9 @@ pub fn relocate(call: &Call, noun: &str, prefix: &str) -> Result<(), Failure> {
     const ASKED_MAX: u32 = 3_600;
     let (from, to) = (mount_path(call.argument(0)), mount_path(call.argument(1)));
     let session = Session::open(call)?;
-    let body = json!({"from": format!("{prefix}{}", api_path(&from)), "to": format!("{prefix}{}", api_path(&to))});
+    // Auth methods are named with their prefix, as in Vault, or without it.
+    let full = |path: &str| format!("{prefix}{}", api_path(path).trim_start_matches(prefix));
+    let body = json!({ "from": full(&from), "to": full(&to) });
     let what = format!("Error moving {noun} {from} to {to}");
     let secret = session.ask(&what, &Request::post("sys/remount", &body))?;
     let id = secret.as_ref().and_then(|s| s.data_or_body().get("migration_id")?.as_str());

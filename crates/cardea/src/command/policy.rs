@@ -73,16 +73,19 @@ fn read(call: &Call) -> Result<(), Failure> {
     let secret = Session::open(call)?.ask(&format!("Error reading policy named {name}"), &request)?;
     let data = secret.as_ref().map(cardea_client::Secret::data_or_body);
     let text = data.and_then(|data| data.get("policy").or_else(|| data.get("rules"))?.as_str());
-    let text = text.ok_or_else(|| Failure::server(format!("No policy named: {name}")))?;
+    // Vault's own `root` has no text.
+    let text =
+        text.filter(|text| !text.is_empty()).ok_or_else(|| Failure::server(format!("No policy named: {name}")))?;
     if call.is_table() { line(text.trim()) } else { output::value(call.format, &json!({ "policy": text })) }
 }
 
 fn write(call: &Call) -> Result<(), Failure> {
     let name = name_of(call);
-    if name != call.argument(0).trim() {
-        complain(&format!("Policy name was converted to lower case: {name}"));
+    let given = call.argument(0).trim();
+    if name != given {
+        complain(&format!("Policy name was converted from {given:?} to {name:?}"));
     }
-    let text = input::from_file_or_stdin(call.argument(1).trim())?;
+    let text = input::from_file_or_stdin(call.argument(1).trim()).map_err(|failure| failure.with_code(2))?;
     let request = Request::put(format!("sys/policies/acl/{name}"), &json!({ "policy": text }));
     Session::open(call)?.ask("Error uploading policy", &request)?;
     line(&format!("Success! Uploaded policy: {name}"))
@@ -100,7 +103,7 @@ fn list(call: &Call) -> Result<(), Failure> {
 fn delete(call: &Call) -> Result<(), Failure> {
     let name = name_of(call);
     let request = Request::delete(format!("sys/policies/acl/{name}"));
-    Session::open(call)?.ask("Error deleting policy", &request)?;
+    Session::open(call)?.ask(&format!("Error deleting {name}"), &request)?;
     line(&format!("Success! Deleted policy: {name}"))
 }
 

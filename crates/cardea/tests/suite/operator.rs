@@ -71,7 +71,7 @@ fn keys_are_printed_once() {
 fn operators_ask_what_vault_asks() {
     let row = |line, answers, asked, code, out| Row { line, answers, asked, code, out, err: "" };
     const KEY: &str = r#"{"data":{"term":2,"install_time":"2026-01-02T03:04:05Z","encryptions":7}}"#;
-    const KEY_TEXT: &str = "Key Term            2\nInstall Time        2026-01-02T03:04:05Z\nEncryption Count    7\n";
+    const KEY_TEXT: &str = "Key Term            2\nInstall Time        02 Jan 26 03:04 UTC\nEncryption Count    7\n";
     check(&[
         row(
             "operator init -status",

@@ -46,6 +46,14 @@ impl Place {
         format!("{}{part}{}", self.mount, self.key).trim_end_matches('/').to_owned()
     }
 
+    /// Refuses to patch or roll back what has no versions, in Vault's words and with its code.
+    pub fn needs_v2_to(self, what: &str) -> Result<Self, Failure> {
+        match self.is_v2 {
+            true => Ok(self),
+            false => Err(Failure::server(format!("K/V engine mount must be version 2 for {what} support"))),
+        }
+    }
+
     /// Refuses what version 1 does not have.
     pub fn needs_v2(self, what: &str) -> Result<Self, Failure> {
         if self.is_v2 { Ok(self) } else { Err(Failure::usage(format!("{what} not supported on KV Version 1"))) }

@@ -1,7 +1,7 @@
 //! `kv put`, `kv patch`, `kv rollback`.
 
 use super::{get::print_version, mount::Place};
-use crate::{call::Call, command::write::written, failure::Failure, input, session::Session};
+use crate::{call::Call, command::write::written, failure::Failure, input, output, session::Session};
 use cardea_client::{ClientError, Request, Secret};
 use serde_json::{Map, Value, json};
 
@@ -41,7 +41,7 @@ pub fn patch(call: &Call) -> Result<(), Failure> {
         return Err(Failure::usage("Must supply data"));
     }
     let session = Session::open(call)?;
-    let place = Place::of(call, &session)?.needs_v2("KV patch is")?;
+    let place = Place::of(call, &session)?.needs_v2_to("patch")?;
     let path = place.path("data");
     let secret = match call.given.text("method").unwrap_or_default() {
         "rw" => read_and_write(&session, &path, data)?,
@@ -104,9 +104,9 @@ fn current(session: &Session, path: &str, version: Option<i64>) -> Result<(Map<S
 
 pub fn rollback(call: &Call) -> Result<(), Failure> {
     let version = call.given.number("version").filter(|version| *version > 0);
-    let version = version.ok_or_else(|| Failure::usage("Missing -version: the version to roll back to"))?;
+    let version = version.ok_or_else(|| Failure::usage("Version flag must be specified"))?;
     let session = Session::open(call)?;
-    let place = Place::of(call, &session)?.needs_v2("KV rollback is")?;
+    let place = Place::of(call, &session)?.needs_v2_to("rollback")?;
     let path = place.path("data");
     // The current version only counts: it may be deleted, and is then the one to come back from.
     let metadata = place.path("metadata");
@@ -120,5 +120,8 @@ pub fn rollback(call: &Call) -> Result<(), Failure> {
     let (data, _) = current(&session, &path, Some(version))?;
     let body = json!({ "data": data, "options": { "cas": number } });
     let secret = session.ask(&format!("Error writing data to {path}"), &Request::put(&path, &body))?;
-    print_version(call, &path, secret.as_ref())
+    match secret {
+        Some(secret) => output::secret(call, &secret),
+        None => Ok(()),
+    }
 }

@@ -52,7 +52,25 @@ fn key(session: &Session) -> Result<Map<String, Value>, Failure> {
 
 fn key_text(status: &Map<String, Value>) -> String {
     let row = |title: &str, name: &str| vec![title.to_owned(), status.get(name).map(text_of).unwrap_or_default()];
-    columns(&[row("Key Term", "term"), row("Install Time", "install_time"), row("Encryption Count", "encryptions")])
+    columns(&[
+        row("Key Term", "term"),
+        vec!["Install Time".to_owned(), installed(status)],
+        row("Encryption Count", "encryptions"),
+    ])
+}
+
+/// As Vault's command line writes it, `28 Nov 26 21:12 UTC`; what is no time in UTC stays as it came.
+fn installed(status: &Map<String, Value>) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let text = status.get("install_time").map(text_of).unwrap_or_default();
+    let parts = || {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let (year, month_day) = date.split_once('-')?;
+        let (month, day) = month_day.split_once('-')?;
+        let month = MONTHS.get(month.parse::<usize>().ok()?.checked_sub(1)?)?;
+        Some(format!("{day} {month} {} {} UTC", year.get(2..)?, time.get(..5)?))
+    };
+    parts().unwrap_or(text.clone())
 }
 
 /// How far the rewrap is; `None` from a server that rewraps nothing, such as Vault.
