@@ -181,10 +181,8 @@ pub fn check_path(mounts: &Mounts, class: MountClass, path: &str) -> Result<Stri
 /// A new mount with fresh ids.
 #[must_use]
 pub fn new_mount(path: String, kind: &str, class: MountClass, now: Timestamp, rng: &dyn Randomness) -> Mount {
-    let accessor = match class {
-        MountClass::Auth => format!("auth_{kind}_{}", base62(rng, 8).to_lowercase()),
-        _ => format!("{kind}_{}", base62(rng, 8).to_lowercase()),
-    };
+    let prefix = if path.starts_with("auth/") { "auth_" } else { "" };
+    let accessor = format!("{prefix}{kind}_{}", base62(rng, 8).to_lowercase());
     Mount {
         uuid: uuid4(rng),
         namespace: NamespaceId::root(),

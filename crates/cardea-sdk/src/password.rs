@@ -1,8 +1,10 @@
 //! Password policies: how long, from which characters, and how many of each at least. Text form as Vault's users write it
-//! (`length = 20  rule "charset" { charset = "abc…" min-chars = 1 }`). Pure: randomness is a parameter.
+//! (`length = 20  rule "charset" { charset = "abc…" min-chars = 1 }`): the first HCL, as policies are. Pure: randomness is a
+//! parameter. It must never put a policy's text into an error.
 
 use cardea_crypto::random::Randomness;
 use cardea_model::{Error, SecretText};
+use cardea_policy::syntax::{self, Entry, Node, Tree};
 use zeroize::Zeroizing;
 
 /// Shortest and longest password: below 4 no rule makes sense, above 128 databases cut.
@@ -54,13 +56,20 @@ impl PasswordPolicy {
         if text.len() > TEXT_BYTES_MAX {
             return Err(Error::invalid("password policy is too long"));
         }
-        let body: hcl::Body = hcl::from_str(text).map_err(|_| Error::invalid("password policy is not valid HCL"))?;
+        let entries = syntax::parse(text)
+            .map_err(|error| Error::invalid(format!("password policy is not valid HCL: {error}")))?;
         let mut length = None;
         let mut rules = Vec::new();
-        for structure in body {
-            match structure {
-                hcl::Structure::Attribute(a) if a.key.as_str() == "length" => length = as_size(&a.expr),
-                hcl::Structure::Block(b) if b.identifier.as_str() == "rule" => rules.push(rule(&b)?),
+        for entry in &entries {
+            match (entry.keys.as_slice(), &entry.value.value) {
+                ([key], value) if key == "length" => length = as_size(value),
+                ([key, kind], value) if key == "rule" => rules_of(kind, value, &mut rules)?,
+                ([key], value) if key == "rule" => {
+                    for rule in objects(value)?.into_iter().flatten() {
+                        let [kind] = rule.keys.as_slice() else { return Err(not_a_rule()) };
+                        rules_of(kind, &rule.value.value, &mut rules)?;
+                    }
+                }
                 _ => return Err(Error::invalid("password policy has an unknown member; known are length and rule")),
             }
         }
@@ -114,19 +123,42 @@ fn below(rng: &dyn Randomness, bound: usize) -> usize {
     }
 }
 
-fn rule(block: &hcl::Block) -> Result<Rule, Error> {
-    if block.labels.len() != 1 || block.labels[0].as_str() != "charset" {
-        return Err(Error::invalid("password policy: the only known rule is charset"));
+fn not_a_rule() -> Error {
+    Error::invalid("password policy: the only known rule is charset")
+}
+
+/// An object, or in JSON a list of them: what is written several times in HCL.
+fn objects(value: &Tree) -> Result<Vec<&[Entry]>, Error> {
+    fn one(value: &Tree) -> Result<&[Entry], Error> {
+        match value {
+            Tree::Object(entries) => Ok(entries.as_slice()),
+            _ => Err(Error::invalid("password policy: a rule must be a block")),
+        }
     }
+    match value {
+        Tree::List(nodes) => nodes.iter().map(|Node { value, .. }| one(value)).collect(),
+        value => Ok(vec![one(value)?]),
+    }
+}
+
+fn rules_of(kind: &str, value: &Tree, rules: &mut Vec<Rule>) -> Result<(), Error> {
+    if kind != "charset" {
+        return Err(not_a_rule());
+    }
+    for entries in objects(value)? {
+        rules.push(rule(entries)?);
+    }
+    Ok(())
+}
+
+fn rule(entries: &[Entry]) -> Result<Rule, Error> {
     let (mut charset, mut min_chars) = (None, 0);
-    for attribute in block.body.attributes() {
-        match attribute.key.as_str() {
-            "charset" => match &attribute.expr {
-                hcl::Expression::String(text) => charset = Some(text.chars().collect::<Vec<_>>()),
-                _ => return Err(Error::invalid("password policy: charset must be a text")),
-            },
-            "min-chars" | "min_chars" => {
-                min_chars = as_size(&attribute.expr)
+    for entry in entries {
+        match (entry.keys.as_slice(), &entry.value.value) {
+            ([key], Tree::Text(text)) if key == "charset" => charset = Some(text.chars().collect::<Vec<_>>()),
+            ([key], _) if key == "charset" => return Err(Error::invalid("password policy: charset must be a text")),
+            ([key], value) if key == "min-chars" || key == "min_chars" => {
+                min_chars = as_size(value)
                     .ok_or_else(|| Error::invalid("password policy: min-chars must be a whole number"))?;
             }
             _ => return Err(Error::invalid("password policy: a charset rule has charset and min-chars")),
@@ -140,9 +172,9 @@ fn rule(block: &hcl::Block) -> Result<Rule, Error> {
     Ok(Rule { charset, min_chars })
 }
 
-fn as_size(expression: &hcl::Expression) -> Option<usize> {
-    match expression {
-        hcl::Expression::Number(n) => n.as_u64().and_then(|n| usize::try_from(n).ok()),
+fn as_size(value: &Tree) -> Option<usize> {
+    match value {
+        Tree::Number(n) => n.as_u64().and_then(|n| usize::try_from(n).ok()),
         _ => None,
     }
 }

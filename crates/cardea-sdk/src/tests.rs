@@ -38,6 +38,17 @@ fn password_policies() {
     let policy = PasswordPolicy::parse("length = 8\nrule \"charset\" {\n charset = \"ab\"\n min-chars = 1\n}\nrule \"charset\" {\n charset = \"01\"\n min-chars = 2\n}").unwrap();
     let password = policy.generate(&rng).unwrap();
     assert!(password.expose().chars().filter(|c| "01".contains(*c)).count() >= 2);
+    // The first HCL: attributes and blocks on one line; no character means a template. JSON as well.
+    for good in [
+        "length=20 rule \"charset\" { charset = \"abc\" }",
+        "length = 8 rule \"charset\" { charset = \"ab%{}01\" min-chars = 2 } rule \"charset\" { charset = \"-\" }",
+        r#"{"length": 8, "rule": {"charset": [{"charset": "ab", "min-chars": 1}, {"charset": "01"}]}}"#,
+        r#"{"length": 8, "rule": [{"charset": {"charset": "ab"}}]}"#,
+    ] {
+        assert!(PasswordPolicy::parse(good).is_ok(), "{good}");
+    }
+    let leaky = PasswordPolicy::parse("length = CANARY rule").unwrap_err();
+    assert!(!leaky.client.contains("CANARY"));
     for bad in [
         "",
         "length = 2",
@@ -46,6 +57,8 @@ fn password_policies() {
         "length = 4\nrule \"charset\" { charset = \"ab\" min-chars = 5 }",
         "{",
         "length = 8\nrule \"x\" { charset = \"ab\" }",
+        "length = 8\nrule \"charset\" = 3",
+        "length = 8\nrule \"charset\" { charset = 3 }",
     ] {
         assert!(PasswordPolicy::parse(bad).is_err(), "{bad}");
     }

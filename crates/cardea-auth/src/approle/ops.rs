@@ -171,7 +171,8 @@ pub async fn issue(
     fields: &SecretIdFields,
     custom: Option<&SecretText>,
 ) -> Result<Outcome, Error> {
-    let role = cx.state.peek::<Role>(name.as_str()).await?.ok_or_else(|| Error::invalid("role does not exist"))?;
+    let gone = || Error::new(Cause::NotFound, "role does not exist");
+    let role = cx.state.peek::<Role>(name.as_str()).await?.ok_or_else(gone)?;
     let terms = SecretIdTerms::within(fields, &role)?;
     let ttl_s = capped(cx, terms.ttl_s);
     let secret_id = match custom {

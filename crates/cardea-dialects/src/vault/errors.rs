@@ -41,6 +41,8 @@ pub(super) fn row(cause: Cause) -> (u16, Words) {
 pub(super) fn status_and_words(error: &Error) -> (u16, Option<&str>) {
     let (status, words) = match (error.cause, error.client.as_str()) {
         (Cause::NoRoute, "unsupported path") => (404, Words::Fixed("1 error occurred:\n\t* unsupported path\n\n")),
+        // Said before anything is looked up, and the same whether something is mounted there or not.
+        (Cause::Denied, words) if words.starts_with("preflight") => (403, Words::Own("")),
         (cause, _) => row(cause),
     };
     let text = match words {

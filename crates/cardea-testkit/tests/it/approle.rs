@@ -208,3 +208,15 @@ async fn a_revoked_prefix_takes_the_tokens_that_were_made_below_it() {
     server.settle().await;
     server.get("auth/token/lookup-self", server.root()).await.ok();
 }
+
+/// Programs that make secret ids tell a role that is gone by the status, as with Vault.
+#[tokio::test]
+async fn a_secret_id_of_no_role_is_not_found() {
+    let server = server().await;
+    server.approle("payments", json!({})).await;
+    for (path, body) in [("secret-id", json!({})), ("custom-secret-id", json!({ "secret_id": "chosen-by-the-caller" }))]
+    {
+        let refused = server.post(&format!("auth/approle/role/gone/{path}"), server.root(), body).await.expect(404);
+        assert_eq!(refused.at("/errors/0"), "role does not exist");
+    }
+}

@@ -135,26 +135,29 @@ async fn cve_2020_13223_and_2022_25244_no_configuration_gives_a_password_back() 
 async fn cve_2020_25594_mounts_cannot_be_enumerated() {
     let server = server().await;
     let low = server.token(&["default"]).await;
+    let paths = [
+        "secret/data/a",
+        "secret/data/none",
+        "secret/",
+        "secret",
+        "nowhere/data/a",
+        "nowhere",
+        "syn/creds/a",
+        "sys/nothing",
+        "auth/approle/role/x",
+        "auth/none/role/x",
+    ];
+    // The look before a key has words of its own, which are the same for a mount and for none.
+    let looks = ["sys/internal/ui/mounts/secret/a", "sys/internal/ui/mounts/none/a", "sys/internal/ui/mounts/none"];
     for token in ["", "hvs.unknown", &low] {
-        let mut answers = BTreeSet::new();
-        for path in [
-            "secret/data/a",
-            "secret/data/none",
-            "secret/",
-            "secret",
-            "nowhere/data/a",
-            "nowhere",
-            "syn/creds/a",
-            "sys/nothing",
-            "auth/approle/role/x",
-            "auth/none/role/x",
-            "sys/internal/ui/mounts/secret/a",
-            "sys/internal/ui/mounts/none/a",
-        ] {
-            let reply = server.get(path, token).await;
-            answers.insert((reply.status, reply.text, format!("{:?}", reply.headers)));
+        for same in [paths.as_slice(), looks.as_slice()] {
+            let mut answers = BTreeSet::new();
+            for path in same {
+                let reply = server.get(path, token).await;
+                answers.insert((reply.status, reply.text, format!("{:?}", reply.headers)));
+            }
+            assert_eq!(answers.len(), 1, "{answers:?}");
         }
-        assert_eq!(answers.len(), 1, "{answers:?}");
     }
 }
 

@@ -24,6 +24,54 @@ async fn a_denied_mount_is_denied_with_a_slash_too() {
     assert!(server.log_shows(&["CANARYINPATH"]).await.is_empty(), "a token in a path is logged as its hash");
 }
 
+/// Vault's command line and Go client tune an auth method below `sys/mounts/auth/`.
+#[tokio::test]
+async fn an_auth_method_is_tuned_below_mounts() {
+    let server = TestServer::start().await;
+    let root = server.root();
+    server.post("sys/auth/ci", root, json!({ "type": "approle" })).await.expect(204);
+    let change = json!({ "default_lease_ttl": "10m", "description": "tuned", "token_type": "batch" });
+    server.post("sys/mounts/auth/ci/tune", root, change).await.expect(204);
+    for path in ["sys/mounts/auth/ci/tune", "sys/auth/ci/tune"] {
+        let tuned = server.get(path, root).await.expect(200);
+        assert_eq!(
+            (tuned.number_at("/data/default_lease_ttl"), tuned.text_at("/data/token_type")),
+            (600, "batch".into())
+        );
+        assert_eq!(tuned.text_at("/data/description"), "tuned");
+    }
+    server.policy("secrets-only", r#"path "sys/mounts/team/*" { capabilities = ["read", "update"] }"#).await;
+    server.policy("tunes", r#"path "sys/mounts/auth/ci/tune" { capabilities = ["read", "update"] }"#).await;
+    let stranger = server.token(&["secrets-only"]).await;
+    let tuner = server.token(&["tunes"]).await;
+    server.post("sys/mounts/auth/ci/tune", &stranger, json!({ "description": "x" })).await.expect(403);
+    server.post("sys/mounts/auth/ci/tune", &tuner, json!({ "description": "x" })).await.expect(204);
+    for (path, words) in [("auth/none", "No auth engine at none/"), ("none", "No secret engine mount at none/")] {
+        let refused = server.post(&format!("sys/mounts/{path}/tune"), root, json!({})).await.expect(400);
+        assert_eq!(refused.at("/errors/0"), words);
+    }
+    // Only settings are reached that way.
+    server.post("sys/mounts/auth/new", root, json!({ "type": "kv" })).await.expect(400);
+    server.get("sys/mounts/auth/ci", root).await.expect(400);
+    let all = server.get("sys/auth", root).await.ok();
+    assert!(all.text_at("/data/token~1/accessor").starts_with("auth_token_"));
+    assert!(all.at("/data/token~1").get("deprecation_status").is_none());
+    assert_eq!(all.text_at("/data/ci~1/deprecation_status"), "supported");
+}
+
+/// What `vault kv` shows who has no grant at a path, whether something is mounted there or not.
+#[tokio::test]
+async fn the_look_before_a_key_says_why_it_failed() {
+    let server = TestServer::start().await;
+    server.mount("secret", "kv").await;
+    let token = server.token(&["default"]).await;
+    for path in ["secret/a", "none/a"] {
+        let refused = server.get(&format!("sys/internal/ui/mounts/{path}"), &token).await.expect(403);
+        let words = refused.at("/errors/0").as_str().unwrap().to_owned();
+        assert!(words.starts_with("preflight capability check returned 403, please ensure"), "{words}");
+    }
+}
+
 #[tokio::test]
 async fn a_mount_is_made_tuned_and_found_again() {
     let mut server = TestServer::start().await;

@@ -91,3 +91,20 @@ async fn many_at_once_share_a_reservation() {
         assert_eq!(task.await.unwrap(), 200);
     }
 }
+
+/// `sys/tools/hash` knows the hashes that Vault's knows, by body and by path.
+#[tokio::test]
+async fn tools_hash_with_every_hash() {
+    let server = TestServer::start().await;
+    for (algorithm, bytes) in [("sha2-224", 28), ("sha2-384", 48), ("sha2-512", 64), ("sha3-256", 32), ("sha3-512", 64)]
+    {
+        let named = json!({ "input": "aGVsbG8=", "algorithm": algorithm });
+        let by_body = server.post("sys/tools/hash", server.root(), named).await.ok().text_at("/data/sum");
+        let path = format!("sys/tools/hash/{algorithm}");
+        let by_path = server.post(&path, server.root(), json!({ "input": "aGVsbG8=" })).await.ok().text_at("/data/sum");
+        assert_eq!((by_body.len(), &by_body), (2 * bytes, &by_path), "{algorithm}");
+    }
+    let known = server.post("sys/tools/hash/sha2-512", server.root(), json!({ "input": "aGVsbG8=" })).await.ok();
+    assert!(known.text_at("/data/sum").starts_with("9b71d224bd62f378"), "of the word hello");
+    server.post("sys/tools/hash/md5", server.root(), json!({ "input": "aGVsbG8=" })).await.expect(400);
+}

@@ -7,7 +7,7 @@ use crate::extra::{After, Extra};
 use crate::jobs::{self, Job};
 use crate::mounts::{self, MountChange};
 use cardea_model::mount::{Mount, MountClass, MountConfig};
-use cardea_model::{Body, Envelope, Error, Params, loose};
+use cardea_model::{Body, Cause, Envelope, Error, Params, loose};
 use cardea_sdk::context::System;
 use cardea_sdk::route::{Access, Bound, Route};
 use cardea_sdk::{Context, Done, Outcome};
@@ -17,6 +17,9 @@ use std::sync::Arc;
 
 /// Longest description, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 1024;
+/// What `vault kv` shows who asks about a path where it has no grant. Vault repeats the path; the caller knows it.
+const PREFLIGHT: &str =
+    "preflight capability check returned 403, please ensure client's policies grant access to this path";
 /// Longest unknown engine type that an error names; the longest that exists is half of it.
 const KIND_BYTES_MAX: usize = 32;
 
@@ -157,15 +160,15 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
             .help("All mounted secrets engines."),
         Route::read("mount-tune-read", "mounts/{path..}", |p| {
             with_path(p, |path| match path.strip_suffix("/tune") {
-                Some(path) => Op::ReadTune { auth: false, path: path.to_owned() },
+                Some(path) => tuned(path, |auth, path| Op::ReadTune { auth, path }),
                 None => Op::Read { auth: false, path },
             })
         })
         .envelope(Envelope::Flattened)
-        .help("One mount, or with /tune its effective settings."),
+        .help("One mount, or with /tune its effective settings; auth/<path>/tune has those of an auth method."),
         Route::write("mount-enable", "mounts/{path..}", |p| bind_write(p, false))
             .clear(&["type", "description", "local", "seal_wrap", "default_lease_ttl", "max_lease_ttl"])
-            .help("Mounts a secrets engine; with /tune changes its settings. The option version chooses among the versions of kv: 1 if it is not given, and tune raises it to 2.")
+            .help("Mounts a secrets engine; with /tune changes its settings (auth/<path>/tune those of an auth method). The option version chooses among the versions of kv: 1 if it is not given, and tune raises it to 2.")
             .example("{\"type\": \"kv\", \"options\": {\"version\": \"2\"}}"),
         Route::delete("mount-disable", "mounts/{path..}", |p| with_path(p, |path| Op::Disable { auth: false, path }))
             .help("Unmounts: leases are revoked and records deleted."),
@@ -210,13 +213,23 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
     ]
 }
 
+/// `sys/mounts/auth/<path>/tune` is the settings of an auth method, under the rights of that path: Vault's command line and
+/// its Go client tune both kinds of mount there.
+fn tuned(path: &str, make: impl FnOnce(bool, String) -> Op) -> Op {
+    match path.strip_prefix("auth/") {
+        Some(path) => make(true, path.to_owned()),
+        None => make(false, path.to_owned()),
+    }
+}
+
 fn bind_write(p: &Params, auth: bool) -> Result<Bound<SysOp>, Error> {
     let tune = p.capture("path").is_some_and(|path| path.ends_with("/tune"));
     if tune {
         return Bound::read(p, |mut input: TuneInput| {
             let path = input.path.trim_end_matches("/tune").to_owned();
             input.path.clone_from(&path);
-            SysOp::Mounts(Op::Tune { auth, path, input: Box::new(input) })
+            let make = |auth, path| Op::Tune { auth, path, input: Box::new(input) };
+            SysOp::Mounts(if auth { make(true, path) } else { tuned(&path, make) })
         });
     }
     Bound::read(p, |input: EnableInput| {
@@ -566,7 +579,7 @@ fn ui_mount(active: &Active, cx: &Context<'_>, path: &str) -> Result<Outcome, Er
     let (mount, _) = mounts
         .resolve(&folder)
         .filter(|(mount, _)| cx.rights.reaches(&mount.path))
-        .ok_or_else(|| Error::denied().with_detail("preflight capability check returned 403"))?;
+        .ok_or_else(|| Error::new(Cause::Denied, PREFLIGHT))?;
     Done::object(&Answer { path: mount.path.clone(), view: View::of(mount) })
 }
 
@@ -575,7 +588,9 @@ fn ui_mount(active: &Active, cx: &Context<'_>, path: &str) -> Result<Outcome, Er
 struct View {
     accessor: String,
     config: ConfigView,
-    deprecation_status: &'static str,
+    /// What belongs to the system can be called neither supported nor deprecated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deprecation_status: Option<&'static str>,
     description: String,
     external_entropy_access: bool,
     local: bool,
@@ -626,7 +641,7 @@ impl View {
                 passthrough_request_headers: config.passthrough_request_headers.clone(),
                 allowed_response_headers: config.allowed_response_headers.clone(),
             },
-            deprecation_status: "supported",
+            deprecation_status: (mount.class != MountClass::System).then_some("supported"),
             description: mount.description.clone(),
             external_entropy_access: false,
             local: mount.local,

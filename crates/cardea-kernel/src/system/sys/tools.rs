@@ -4,6 +4,7 @@ use super::Op as SysOp;
 use crate::active::Active;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use cardea_model::key::HashAlgorithm;
 use cardea_model::{Body, Error, Params, SecretBytes, loose};
 use cardea_sdk::route::{Bound, Route};
 use cardea_sdk::{Context, Done, Outcome};
@@ -17,7 +18,7 @@ const RANDOM_BYTES_MAX: i64 = 128 * 1024;
 pub enum Op {
     Metrics { prometheus: bool },
     Random { bytes: usize, hex: bool },
-    Hash { input: SecretBytes, hex: bool },
+    Hash { algorithm: HashAlgorithm, input: SecretBytes, hex: bool },
 }
 
 #[derive(Deserialize)]
@@ -74,11 +75,22 @@ fn random(p: &Params) -> Result<Bound<SysOp>, Error> {
 fn hash(p: &Params) -> Result<Bound<SysOp>, Error> {
     Bound::try_read(p, |i: HashInput| {
         let algorithm = if i.urlalgorithm.is_empty() { &i.algorithm } else { &i.urlalgorithm };
-        if !matches!(algorithm.as_str(), "" | "sha2-256") {
-            return Err(Error::invalid("unsupported algorithm; sha2-256 is what this server has"));
-        }
+        let algorithm = match algorithm.as_str() {
+            "sha2-224" => HashAlgorithm::Sha224,
+            "" | "sha2-256" => HashAlgorithm::Sha256,
+            "sha2-384" => HashAlgorithm::Sha384,
+            "sha2-512" => HashAlgorithm::Sha512,
+            "sha3-256" => HashAlgorithm::Sha3_256,
+            "sha3-384" => HashAlgorithm::Sha3_384,
+            "sha3-512" => HashAlgorithm::Sha3_512,
+            _ => {
+                return Err(Error::invalid(
+                    "unsupported algorithm; SHA-2 and SHA-3 are here, from sha2-224 to sha3-512",
+                ));
+            }
+        };
         let input = BASE64.decode(i.input.expose()).map_err(|_| Error::invalid("unable to decode input as base64"))?;
-        Ok(SysOp::Tools(Op::Hash { input: SecretBytes::new(input), hex: is_hex(&i.format, true)? }))
+        Ok(SysOp::Tools(Op::Hash { algorithm, input: SecretBytes::new(input), hex: is_hex(&i.format, true)? }))
     })
 }
 
@@ -98,10 +110,12 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
             .help("Random bytes.")
             .example("{\"bytes\": 32}"),
         Route::write("tools-random-url", "tools/random/{urlbytes}", random).clear(&["format"]).help("Random bytes."),
-        Route::write("tools-hash", "tools/hash", hash).clear(&["algorithm", "format"]).help("SHA-256 of base64 input."),
+        Route::write("tools-hash", "tools/hash", hash)
+            .clear(&["algorithm", "format"])
+            .help("A hash of base64 input; SHA-256 if no algorithm is named."),
         Route::write("tools-hash-url", "tools/hash/{urlalgorithm}", hash)
             .clear(&["format"])
-            .help("SHA-256 of base64 input."),
+            .help("A hash of base64 input; SHA-256 if no algorithm is named."),
     ]
 }
 
@@ -124,12 +138,12 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             cx.rng.fill(&mut drawn);
             Done::object(&Answer { random_bytes: if *hex { hex::encode(&*drawn) } else { BASE64.encode(&*drawn) } })
         }
-        Op::Hash { input, hex } => {
+        Op::Hash { algorithm, input, hex } => {
             #[derive(Serialize)]
             struct Answer {
                 sum: String,
             }
-            let sum = cardea_crypto::mac::sha256(&[input.expose()]);
+            let sum = cardea_crypto::keys::hash(*algorithm, input.expose());
             Done::object(&Answer { sum: if *hex { hex::encode(sum) } else { BASE64.encode(sum) } })
         }
     }
