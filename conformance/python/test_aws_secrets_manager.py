@@ -215,7 +215,9 @@ def test_stages(aws, vault, name):
     move(SecretId=name, VersionStage="AWSPENDING", RemoveFromVersionId=two)
     assert aws.describe_secret(SecretId=name)["VersionIdsToStages"] == {one: ["AWSPREVIOUS"], two: ["AWSCURRENT"]}
     assert kv.read_secret_version(name, mount_point=MOUNT, raise_on_deleted_version=True)["data"]["data"] == {"value": "two"}
+    move(SecretId=name, VersionStage="AWSPENDING", MoveToVersionId=two)
     aws.put_secret_value(SecretId=name, SecretString="three")
+    assert aws.get_secret_value(SecretId=name, VersionId=two)["VersionStages"] == ["AWSPREVIOUS"]
     ids = aws.list_secret_version_ids(SecretId=name)["Versions"]
     assert len(ids) == 2 and {"AWSCURRENT"} in [set(v["VersionStages"]) for v in ids]
     found, more = [], {}
@@ -236,7 +238,8 @@ def test_tokens_make_calls_repeatable(aws, name):
     aws.put_secret_value(SecretId=name, SecretString="two", ClientRequestToken=other)
     aws.put_secret_value(SecretId=name, SecretString="two", ClientRequestToken=other)
     refused(aws.put_secret_value, "ResourceExistsException", SecretId=name, SecretString="3", ClientRequestToken=other)
-    refused(aws.update_secret, "ResourceExistsException", SecretId=name, SecretString="two", ClientRequestToken=other)
+    refused(aws.update_secret, "ResourceExistsException", SecretId=name, SecretString="3", ClientRequestToken=other)
+    assert aws.update_secret(SecretId=name, SecretString="two", ClientRequestToken=other)["VersionId"] == other
     assert len(aws.list_secret_version_ids(SecretId=name, IncludeDeprecated=True)["Versions"]) == 2
     updated = aws.update_secret(SecretId=name, Description="words alone")
     assert "VersionId" not in updated and aws.describe_secret(SecretId=name)["Description"] == "words alone"
@@ -264,7 +267,9 @@ def test_delete_and_restore(door, name):
     aws.restore_secret(SecretId=name)
     assert aws.get_secret_value(SecretId=name)["SecretString"] == '{"a":"b"}'
     old = aws.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)["ARN"]
-    aws.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    again = aws.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    assert again["Name"] == name and again["DeletionDate"] and again["ARN"]
+    aws.delete_secret(SecretId=old, ForceDeleteWithoutRecovery=True)
     refused(aws.delete_secret, "ResourceNotFoundException", SecretId=name)
     assert aws.create_secret(Name=name, SecretString="new")["ARN"] != old
     refused(aws.get_secret_value, "ResourceNotFoundException", SecretId=old)
@@ -285,7 +290,10 @@ def test_lists_filters_and_pages(aws, name):
     assert names(Filters=[mine, {"Key": "tag-key", "Values": ["k1"]}]) == ["s1", "s3"]
     assert names(Filters=[mine, {"Key": "tag-value", "Values": ["!v1", "v1"]}]) == ["s0", "s1", "s2", "s3", "s4"]
     assert names(Filters=[mine, {"Key": "description", "Values": ["number 3"]}]) == ["s3"]
+    assert names(Filters=[mine, {"Key": "description", "Values": ["3"]}]) == ["s3"]
+    assert names(Filters=[mine, {"Key": "description", "Values": ["umber"]}]) == []
     assert names(Filters=[mine, {"Key": "all", "Values": ["s2"]}]) == ["s2"]
+    assert names(Filters=[mine, {"Key": "all", "Values": ["+"]}]) == []
     assert names(Filters=[mine, {"Key": "name", "Values": [f"!{name}/s4"]}]) == ["s0", "s1", "s2", "s3"]
     assert names(Filters=[mine, {"Key": "primary-region", "Values": ["eu-"]}]) == ["s0", "s1", "s2", "s3", "s4"]
     assert names(Filters=[mine, {"Key": "owning-service", "Values": ["rds"]}]) == []

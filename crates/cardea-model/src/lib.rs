@@ -12,6 +12,7 @@ pub mod secret_bytes; // bytes that cannot be printed, cloned by accident or com
 pub mod payload; // JSON kept token for token
 pub mod params; // the parameters of a request, and how an operation reads them
 pub mod loose; // spellings that clients use for durations, lists, flags and numbers
+mod words; // how filters look for words in texts
 pub mod operation; // everything the system can be asked, independent of a wire
 pub mod secret; // the stored secret and its versions
 pub mod cron; // times at which something may begin

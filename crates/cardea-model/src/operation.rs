@@ -4,6 +4,7 @@ use crate::path::CanonicalPath;
 use crate::payload::Payload;
 use crate::rotation::RotationStrategy;
 use crate::secret::{Secret, SecretCursor, SecretReplica, SecretValue};
+use crate::words;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -118,7 +119,7 @@ pub enum SecretAct {
         from: Option<String>,
         to: Option<String>,
     },
-    /// After a window in which it can be brought back, in seconds; or at once.
+    /// After a window in which it can be brought back, in seconds; or at once, and then also what is not there.
     Delete {
         recovery_s: Option<u64>,
     },
@@ -225,7 +226,7 @@ pub struct SecretUpdate {
     pub key_id: Option<String>,
     /// A new current version.
     pub value: Option<SecretValue>,
-    /// The id of that version. Unlike in [`NewVersion`], it must not have been used before.
+    /// The client's token: the id of that version. The same token with the same content makes none.
     pub version_id: String,
 }
 
@@ -275,13 +276,13 @@ pub struct FilterText {
 pub enum FilterField {
     /// How the name begins.
     Name,
-    /// How the description begins, whatever the case.
+    /// Words, each the beginning of one of the description, whatever the case.
     Description,
     /// How the name of a tag begins.
     TagKey,
     /// How the value of a tag begins.
     TagValue,
-    /// Words, each anywhere in name, description or tags, whatever the case.
+    /// Words, each the beginning of one in name, description or tags, whatever the case.
     All,
     /// How the region begins in which it is at home.
     PrimaryRegion,
@@ -301,15 +302,13 @@ impl FilterField {
     fn has(self, secret: &Secret, name: &str, home: &str, text: &str) -> bool {
         match self {
             Self::Name => name.starts_with(text),
-            Self::Description => secret.description.to_lowercase().starts_with(&text.to_lowercase()),
+            Self::Description => words::begin(text, &[secret.description.as_str()]),
             Self::TagKey => secret.metadata.keys().any(|key| key.starts_with(text)),
             Self::TagValue => secret.metadata.values().any(|value| value.starts_with(text)),
             Self::All => {
                 let tags = secret.metadata.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
-                let texts: Vec<String> =
-                    [name, secret.description.as_str()].into_iter().chain(tags).map(str::to_lowercase).collect();
-                let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-                words.map(str::to_lowercase).all(|word| texts.iter().any(|text| text.contains(&word)))
+                let texts: Vec<&str> = [name, secret.description.as_str()].into_iter().chain(tags).collect();
+                words::begin(text, &texts)
             }
             Self::PrimaryRegion => {
                 secret.regions.as_ref().map_or(home, |regions| regions.primary.as_str()).starts_with(text)

@@ -204,16 +204,8 @@ impl Asked<'_> {
             let words = "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).";
             return Err(Fault::new(INVALID_PARAMETER, words));
         }
-        let op = self.one(
-            input.secret_id.as_ref(),
-            SecretAct::Delete { recovery_s: (!forced).then(|| days.unsigned_abs() * DAY_S) },
-        )?;
-        if let (true, Some(path)) = (forced, op.path()) {
-            let name = names::name_of(path.as_str()).unwrap_or_default();
-            self.flag(names::NAME, name);
-            self.flag(names::FORCED, "true");
-        }
-        Ok(op)
+        let recovery_s = (!forced).then(|| days.unsigned_abs() * DAY_S);
+        self.one(input.secret_id.as_ref(), SecretAct::Delete { recovery_s })
     }
 
     fn tag(&mut self) -> Result<SecretOp, Fault> {

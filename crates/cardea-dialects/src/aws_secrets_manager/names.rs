@@ -35,12 +35,10 @@ pub(super) const DEFAULT_KEY: &str = "DefaultEncryptionKey";
 
 /// Keys of `RenderContext::flags`.
 pub(super) const REGION: &str = "region";
-pub(super) const NAME: &str = "name";
 pub(super) const BOUND_TO: &str = "bound_to";
 pub(super) const LIMIT: &str = "limit";
 pub(super) const AFTER: &str = "after";
 pub(super) const DEPRECATED: &str = "deprecated";
-pub(super) const FORCED: &str = "forced";
 /// Which version was asked for, so that its absence has AWS's words.
 pub(super) const WANTED: &str = "wanted";
 

@@ -9,10 +9,10 @@ use crate::aws::json::{self, MessageMember};
 use cardea_model::rotation::{Rotation, RotationSettings};
 use cardea_model::secret::{
     ContentForm, PolicyFinding, Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFacts, SecretPage,
-    SecretReplica, SecretReport, Version, VersionState, short_id,
+    SecretReplica, SecretReport, Version, VersionState,
 };
 use cardea_model::wire::WireResponse;
-use cardea_model::{Answer, Body, Cause, Error, Payload, Refusal, RequestId, Timestamp};
+use cardea_model::{Answer, Body, Error, Payload, Refusal, RequestId, Timestamp};
 use cardea_sdk::dialect::{DialectConfig, RenderContext};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -344,23 +344,6 @@ impl Place<'_> {
     }
 
     fn refused(&self, refusal: &Refusal) -> WireResponse {
-        // To remove at once what is not there is to have removed it.
-        if refusal.error.cause == Cause::NotFound && self.flag(names::FORCED) == "true" {
-            let name = self.flag(names::NAME).to_owned();
-            let arn = self.arn(&name, &short_id(&name));
-            let form = ChangeForm {
-                arn,
-                name,
-                version_id: None,
-                version_stages: None,
-                deletion_date: None,
-                replication_status: Vec::new(),
-            };
-            return match &refusal.request_id {
-                Some(id) => self.write(id, FRAME_BYTES, &form),
-                None => self.write(&RequestId(String::new()), FRAME_BYTES, &form),
-            };
-        }
         self.refuse(refusal.request_id.as_ref(), &refusal.error)
     }
 

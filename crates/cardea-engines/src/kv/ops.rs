@@ -339,6 +339,10 @@ pub async fn add_version(
         secret.stages.insert(stage.clone(), number);
     }
     if draft.stages.is_empty() || draft.stages.iter().any(|stage| stage == STAGE_CURRENT) || secret.current == 0 {
+        // What was current is prepared no more: with the label it would stand in the way of the next rotation.
+        if secret.current > 0 && secret.stages.get(STAGE_PENDING) == Some(&secret.current) {
+            secret.stages.remove(STAGE_PENDING);
+        }
         make_current(&mut secret, number);
     }
     secret.newest = number;

@@ -273,8 +273,14 @@ async fn update(cx: &mut Context<'_>, at: &SecretRef, change: &SecretUpdate) -> 
         secret.key_id = Some(key_id.clone()).filter(|id| !id.is_empty());
     }
     let Some(value) = &change.value else { return Ok((store(cx, secret)?, None)) };
-    if secret.versions.iter().any(|version| version.id == change.version_id) {
-        return Err(SecretFault::TokenTaken.into());
+    // A client that did not hear the first answer asks again.
+    match repeats(cx, &secret, &change.version_id, value).await? {
+        Some((number, true)) if change.description.is_none() && change.key_id.is_none() => {
+            return Ok((secret, Some(number)));
+        }
+        Some((number, true)) => return Ok((store(cx, secret)?, Some(number))),
+        Some((_, false)) => return Err(SecretFault::TokenTaken.into()),
+        None => {}
     }
     let config = config(cx).await?;
     check_blind_write(&config, &secret)?;
@@ -352,10 +358,17 @@ async fn mark(cx: &mut Context<'_>, at: &SecretRef, window_s: u64) -> Result<Sec
     Ok(pointer.0)
 }
 
-/// Deletes at once, marked or not. The answer is about what was.
+/// Deletes at once, marked or not. The answer is about what was. To remove what is not there is to have removed it: then it is
+/// about a secret that nobody made.
 async fn remove(cx: &mut Context<'_>, at: &SecretRef) -> Result<Secret, Error> {
-    let pointer = cx.state.get::<Pointer>(at.path.as_str()).await?.ok_or_else(Error::not_found)?;
-    check_meant(at, &pointer.0)?;
+    let pointer = match cx.state.get::<Pointer>(at.path.as_str()).await? {
+        Some(pointer) if check_meant(at, &pointer.0).is_ok() => pointer,
+        _ => {
+            let mut none = ops::new_secret(cx, &at.path)?;
+            none.deleted = Some(Deletion { at: cx.now, purge_at: cx.now });
+            return Ok(none);
+        }
+    };
     regions::check_home(at, &pointer.0)?;
     regions::check_alone(at, &pointer.0)?;
     let mut was = pointer.0.clone();
