@@ -300,6 +300,7 @@ def test_aliases(kms, name):
                         ("alias/" + "a" * 256, "ValidationException")):
         refused(kms.create_alias, kind, AliasName=wrong, TargetKeyId=second["KeyId"])
     refused(kms.create_alias, "NotFoundException", AliasName="alias/x", TargetKeyId=str(uuid.uuid4()))
+    refused(kms.create_alias, "ValidationException", AliasName="alias/x", TargetKeyId="alias/y")
 
 
 def test_states(kms):
@@ -360,6 +361,7 @@ def test_rotation(kms):
     assert kms.rotate_key_on_demand(KeyId=key)["KeyId"].endswith(key)
     rotations = kms.list_key_rotations(KeyId=key)["Rotations"]
     assert len(rotations) == 1 and rotations[0]["KeyMaterialState"] == "CURRENT" and rotations[0]["RotationDate"]
+    assert rotations[0]["RotationType"] == "ON_DEMAND"
     everything = kms.list_key_rotations(KeyId=key, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]
     assert [r["KeyMaterialState"] for r in everything] == ["NON_CURRENT", "CURRENT"]
     opened = kms.decrypt(CiphertextBlob=old)

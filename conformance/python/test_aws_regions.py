@@ -88,6 +88,7 @@ def test_a_key_of_several_regions(kms):
     metadata = replica["ReplicaKeyMetadata"]
     assert metadata["KeyId"] == key and f":kms:{AWAY}:" in metadata["Arn"] and metadata["Description"] == "there"
     assert replica["ReplicaTags"] == [{"TagKey": "k", "TagValue": "v"}]
+    assert replica["ReplicaPolicy"] == kms[AWAY].get_key_policy(KeyId=key)["Policy"]
     opened = kms[AWAY].decrypt(CiphertextBlob=blob, EncryptionContext={"a": "b"})
     assert opened["Plaintext"] == b"both" and opened["KeyId"] == metadata["Arn"]
     configuration = kms[AWAY].describe_key(KeyId=key)["KeyMetadata"]["MultiRegionConfiguration"]

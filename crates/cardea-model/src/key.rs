@@ -280,6 +280,19 @@ pub struct KeyVersion {
     /// What its owner says of imported material.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// What made it the newest, if a rotation did and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated: Option<RotationCause>,
+}
+
+/// Why a key was rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RotationCause {
+    /// Its period was over, or its newest version had made as much as one may.
+    Due,
+    /// Somebody asked.
+    Asked,
 }
 
 impl KeyVersion {

@@ -212,7 +212,7 @@ fn account_root(place: &Place<'_>) -> String {
     arn::Place { partition, account }.root()
 }
 
-fn default_document(place: &Place<'_>) -> String {
+pub(super) fn default_document(place: &Place<'_>) -> String {
     format!(
         r#"{{
   "Version" : "2012-10-17",

@@ -490,7 +490,12 @@ impl Asked<'_> {
     fn set_alias(&mut self, input: &Input, moves: bool) -> Result<KeyOp, Fault> {
         let alias = names::alias(input.alias_name.as_deref().unwrap_or_default())?;
         let target = input.target_key_id.as_deref().unwrap_or_default();
-        let key = names::key_itself(self.config, &self.region, target)?;
+        let key = match names::key(self.config, &self.region, target)? {
+            KeyRef::Alias(_) | KeyRef::RegionalAlias { .. } => {
+                return Err(Fault::validation("Aliases must refer to keys. Not aliases."));
+            }
+            key => key,
+        };
         Ok(KeyOp::SetAlias { alias, key, moves, region: Some(self.region.clone()) })
     }
 

@@ -29,6 +29,8 @@ pub(super) const AFTER: &str = "after";
 /// The id of the one key whose aliases are wanted.
 pub(super) const ONLY: &str = "only";
 pub(super) const ALL_MATERIAL: &str = "all_material";
+/// The document that a replica is made with.
+pub(super) const POLICY: &str = "policy";
 
 const ALIAS: &str = "alias/";
 /// Aliases of AWS's own keys.

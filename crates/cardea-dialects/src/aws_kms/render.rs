@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_model::key::{
     Key, KeyAlias, KeyAnswer, KeyFamily, KeyFault, KeyLastUse, KeyOrigin, KeyRegions, KeyState, KeyUsed, KeyVersion,
-    SealedBlob,
+    RotationCause, SealedBlob,
 };
 use cardea_model::wire::WireResponse;
 use cardea_model::{Answer, Body, Error, Refusal, RequestId, SecretBytes, SecretText, Timestamp, Wiped};
@@ -346,7 +346,12 @@ impl Place<'_> {
             "CreateKey" | "DescribeKey" => json!({ "KeyMetadata": self.metadata(key) }),
             "ReplicateKey" => {
                 let tags = key.tags.iter().map(|(key, value)| json!({ "TagKey": key, "TagValue": value }));
-                json!({ "ReplicaKeyMetadata": self.metadata(key), "ReplicaTags": tags.collect::<Vec<_>>() })
+                let policy = self.context.flags.get(names::POLICY).cloned();
+                json!({
+                    "ReplicaKeyMetadata": self.metadata(key),
+                    "ReplicaPolicy": policy.unwrap_or_else(|| attached::default_document(self)),
+                    "ReplicaTags": tags.collect::<Vec<_>>(),
+                })
             }
             "ListResourceTags" => {
                 let form =
@@ -481,7 +486,7 @@ impl Place<'_> {
         self.paged(form, next.as_deref())
     }
 
-    /// Every version but the first came of a rotation; what asked for it is not known any more.
+    /// Every version but the first came of a rotation.
     fn rotations(&self, key: &Key, arn: &str) -> Value {
         let all = self.flag(names::ALL_MATERIAL) == "true";
         let form = |version: &KeyVersion| {
@@ -507,6 +512,10 @@ impl Place<'_> {
             }
             if version.number > 1 && !is_pending {
                 form.insert("RotationDate".to_owned(), epoch(version.created));
+                // Of versions that are older than the record of it, and of those that Vault's door imported, it is not known.
+                if let Some(cause) = version.rotated {
+                    form.insert("RotationType".to_owned(), json!(rotation_type(cause)));
+                }
             }
             (format!("{:020}", version.number), Value::Object(form))
         };
@@ -542,6 +551,13 @@ impl Place<'_> {
 
     fn told(&self, id: Option<&RequestId>, told: &errors::Told) -> WireResponse {
         json::failure(told.status, &told.kind, &told.message, MessageMember::Lower, id)
+    }
+}
+
+const fn rotation_type(cause: RotationCause) -> &'static str {
+    match cause {
+        RotationCause::Due => "AUTOMATIC",
+        RotationCause::Asked => "ON_DEMAND",
     }
 }
 

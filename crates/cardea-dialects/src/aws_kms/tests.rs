@@ -210,7 +210,7 @@ fn bad_inputs_are_refused_with_awss_types() {
         ("CreateAlias", json!({ "AliasName": "alias/a.b", "TargetKeyId": ID }), v),
         ("CreateAlias", json!({ "AliasName": "alias/", "TargetKeyId": ID }), "InvalidAliasNameException"),
         ("CreateAlias", json!({ "AliasName": "alias/aws/x", "TargetKeyId": ID }), "NotAuthorizedException"),
-        ("CreateAlias", json!({ "AliasName": "alias/a", "TargetKeyId": "alias/b" }), n),
+        ("CreateAlias", json!({ "AliasName": "alias/a", "TargetKeyId": "alias/b" }), v),
         ("ListKeys", json!({ "Limit": 0 }), v),
         ("ListKeys", json!({ "Limit": 1001 }), v),
         ("ListKeys", json!({ "Marker": "x" }), "InvalidMarkerException"),

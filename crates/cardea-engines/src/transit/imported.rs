@@ -150,6 +150,7 @@ fn wait(cx: &mut Context<'_>, key: &mut Key, brought: KeyMaterial, terms: &Impor
         expires: None,
         absent: false,
         note: String::new(),
+        rotated: None,
     };
     settle(cx, &key.id, &key.name, &mut version, terms)?;
     let material = Material { key: brought, mac: Some(manage::beside(cx)?) };

@@ -9,7 +9,7 @@ use cardea_crypto::keys::KeyMaterial;
 use cardea_crypto::random::SystemRandomness;
 use cardea_model::key::{
     Attachments, KEY_TAGS_MAX, Key, KeyAlgorithm, KeyChange, KeyFamily, KeyFault, KeyOrigin, KeySettings, KeyState,
-    KeyVersion, NewKey, check_key_name,
+    KeyVersion, NewKey, RotationCause, check_key_name,
 };
 use cardea_model::limit::{METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX};
 use cardea_model::{Error, TtlSeconds};
@@ -192,6 +192,7 @@ pub fn add_version(cx: &mut Context<'_>, key: &mut Key, material: KeyMaterial, o
         expires: None,
         absent: false,
         note: String::new(),
+        rotated: None,
     });
     if key.state == KeyState::PendingImport {
         key.state = KeyState::Enabled;
@@ -262,17 +263,19 @@ pub async fn store(cx: &mut Context<'_>, key: Key) -> Result<KeyRecord, Error> {
 ///
 /// # Errors
 /// Not found, and what [`may_rotate`] says.
-pub async fn rotate(cx: &mut Context<'_>, name: &str) -> Result<KeyRecord, Error> {
+pub async fn rotate(cx: &mut Context<'_>, name: &str, cause: RotationCause) -> Result<KeyRecord, Error> {
     sweep(cx).await?;
     let mut key = changing(cx, name).await?;
     ops::in_use(&key)?;
-    if imported::promote(cx, &mut key)? {
-        return store(cx, key).await;
+    if !imported::promote(cx, &mut key)? {
+        may_rotate(&key)?;
+        generate(cx, &mut key).await?;
+        if key.origin == KeyOrigin::Imported {
+            key.origin = KeyOrigin::Generated;
+        }
     }
-    may_rotate(&key)?;
-    generate(cx, &mut key).await?;
-    if key.origin == KeyOrigin::Imported {
-        key.origin = KeyOrigin::Generated;
+    if let Some(newest) = key.versions.last_mut() {
+        newest.rotated = Some(cause);
     }
     store(cx, key).await
 }
@@ -283,7 +286,7 @@ pub async fn rotate(cx: &mut Context<'_>, name: &str) -> Result<KeyRecord, Error
 /// As [`rotate`], and [`KeyFault::Replica`].
 pub async fn rotate_primary(cx: &mut Context<'_>, name: &str) -> Result<KeyRecord, Error> {
     regions::leads(&ops::find(cx, name).await?.0)?;
-    rotate(cx, name).await
+    rotate(cx, name, RotationCause::Asked).await
 }
 
 /// A change of a key's settings as Vault's `config` makes it; `None` leaves one as it is.

@@ -5,7 +5,9 @@ use crate::transit::counter::{Counter, Spent};
 use crate::transit::model::{KeyName, KeyRecord, Material};
 use crate::transit::{aliases, manage, regions};
 use cardea_crypto::keys::KeyError;
-use cardea_model::key::{HashAlgorithm, Key, KeyFamily, KeyFault, KeyRef, KeyState, KeyUsage, SigningScheme, ToSign};
+use cardea_model::key::{
+    HashAlgorithm, Key, KeyFamily, KeyFault, KeyRef, KeyState, KeyUsage, RotationCause, SigningScheme, ToSign,
+};
 use cardea_model::{Cause, Error, SecretBytes, Timestamp};
 use cardea_sdk::Context;
 use cardea_sdk::compute::give_way;
@@ -117,13 +119,13 @@ pub async fn ready(cx: &mut Context<'_>, counter: &Counter, name: &str, seals: u
     in_use(&found.0)?;
     let due = found.0.next_rotation().is_some_and(|at| at <= cx.now);
     if due && manage::may_rotate(&found.0).is_ok() {
-        found = Arc::new(manage::rotate(cx, name).await?);
+        found = Arc::new(manage::rotate(cx, name, RotationCause::Due).await?);
     }
     if seals == 0 || !is_counted(&found.0) {
         return Ok(found);
     }
     if counter.spend(cx, &found.0.id, found.0.latest, seals).await? == Spent::Exhausted {
-        found = Arc::new(manage::rotate(cx, name).await?);
+        found = Arc::new(manage::rotate(cx, name, RotationCause::Due).await?);
         if counter.spend(cx, &found.0.id, found.0.latest, seals).await? == Spent::Exhausted {
             return Err(Error::new(Cause::TooLarge, "too many messages in one request"));
         }

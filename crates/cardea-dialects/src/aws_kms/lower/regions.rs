@@ -23,6 +23,9 @@ impl Asked<'_> {
             Some(_) => Some(self.new_document_of(&mut input, &region)?),
             None => None,
         };
+        if let Some(document) = &document {
+            self.flag(names::POLICY, document.text.clone());
+        }
         let key = self.key_itself(&input)?;
         let replica = NewReplica {
             region,

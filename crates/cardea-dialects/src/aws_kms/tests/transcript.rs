@@ -6,7 +6,7 @@
 use super::{AwsKms, ID, answered, used, wire};
 use cardea_model::key::{
     Grant, GrantConstraint, GrantOperation, Key, KeyAlgorithm, KeyAlias, KeyAnswer, KeyFault, KeyLastUse, KeyOrigin,
-    KeyRegions, KeySettings, KeyState, KeyUsage, KeyUse, KeyUsed, KeyVersion,
+    KeyRegions, KeySettings, KeyState, KeyUsage, KeyUse, KeyUsed, KeyVersion, RotationCause,
 };
 use cardea_model::{Answer, Error, Refusal, SecretBytes, Target, Timestamp};
 use cardea_sdk::dialect::{Dialect, DialectConfig, RenderContext};
@@ -69,6 +69,7 @@ fn key(algorithm: KeyAlgorithm, usage: KeyUsage, state: KeyState) -> Key {
         expires: None,
         absent: false,
         note: String::new(),
+        rotated: (number > 1).then_some(RotationCause::Asked),
     };
     Key {
         id: ID.to_owned(),

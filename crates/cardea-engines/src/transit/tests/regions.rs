@@ -5,7 +5,7 @@ use super::shared::{bytes, create, decrypt, encrypt, fault, named, new};
 use crate::transit::model::{Ending, KeyName, KeyRecord, Material, Uses};
 use cardea_model::key::{
     ImportTerms, ImportedMaterial, Key, KeyAlgorithm, KeyChange, KeyFault, KeyState, KeyVersion, NewKey, NewReplica,
-    SealedBlob,
+    RotationCause, SealedBlob,
 };
 use cardea_model::{Cause, Error, KeyAnswer, KeyOp, KeyRef, Timestamp};
 use serde_json::json;
@@ -133,10 +133,13 @@ async fn the_primary_changes_what_all_share() {
     key(&bench, KeyOp::Change { key: at(&id, HOME), change: periodic() }).await.unwrap();
     let shown = describe(&bench, &id, AWAY).await.unwrap();
     assert_eq!((shown.latest, shown.settings.auto_rotate_s), (2, 90 * 86_400));
+    let cause = |key: &Key| key.versions.last().unwrap().rotated;
+    assert_eq!(cause(&shown), Some(RotationCause::Asked));
     // A replica whose time has come rotates for all.
     bench.advance_s(90 * 86_400);
     let (version, text) = sealed(&bench, at(&id, AWAY)).await;
     assert_eq!(version, 3);
+    assert_eq!(cause(&describe(&bench, &id, HOME).await.unwrap()), Some(RotationCause::Due));
     bench.shared(decrypt(at(&id, HOME), version, &text, b"")).await.unwrap();
 
     let set = |from, to: &str| KeyOp::SetPrimary { key: at(&id, from), region: to.to_owned() };
