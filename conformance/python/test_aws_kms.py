@@ -233,6 +233,21 @@ def test_signatures(kms, spec, algorithms):
     refused(kms.sign, "ValidationException", KeyId=key["KeyId"], Message=b"x" * 4097, SigningAlgorithm=algorithms[0])
 
 
+def test_signatures_of_a_digest_that_is_hashed_again(kms):
+    key = create(kms, KeySpec="ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")
+    assert "ED25519_PH_SHA_512" in kms.get_public_key(KeyId=key["KeyId"])["SigningAlgorithms"]
+    digest = hashlib.sha512(b"text").digest()
+    common = {"KeyId": key["KeyId"], "SigningAlgorithm": "ED25519_PH_SHA_512", "MessageType": "DIGEST"}
+    signature = kms.sign(Message=digest, **common)["Signature"]
+    assert kms.verify(Message=digest, Signature=signature, **common)["SignatureValid"] is True
+    other = hashlib.sha512(b"other").digest()
+    refused(kms.verify, "KMSInvalidSignatureException", Message=other, Signature=signature, **common)
+    plain = {"KeyId": key["KeyId"], "SigningAlgorithm": "ED25519_SHA_512", "Message": digest, "Signature": signature}
+    refused(kms.verify, "KMSInvalidSignatureException", **plain)
+    refused(kms.sign, "ValidationException", Message=digest[:-1], **common)
+    refused(kms.sign, "ValidationException", Message=digest, **{**common, "MessageType": "RAW"})
+
+
 @pytest.mark.parametrize("bits", ["224", "256", "384", "512"])
 def test_macs(kms, bits):
     key = create(kms, KeySpec=f"HMAC_{bits}", KeyUsage="GENERATE_VERIFY_MAC")

@@ -258,6 +258,7 @@ async fn call(
             RotationStep::Test => rotator.test(&mut cx, &change, &values.wanted).await?,
             RotationStep::Undo => rotator.undo(&mut cx, &change, values, &turn.leftover).await?,
             RotationStep::Retire => rotator.retire(&mut cx, &change, old(turn)?, &values.wanted).await?,
+            RotationStep::Revoke => rotator.revoke(&mut cx, &change, &values.wanted).await?,
         }
         Ok(None)
     };
@@ -302,6 +303,7 @@ async fn report(
                     RotationStep::Test => ("rotation.finished", turn.settings.rotator.as_str()),
                     RotationStep::Undo => ("rotation.undone", turn.settings.rotator.as_str()),
                     RotationStep::Retire => ("rotation.retired", turn.settings.rotator.as_str()),
+                    RotationStep::Revoke => ("rotation.revoked", turn.settings.rotator.as_str()),
                 }
             }
             (Err(error), _) => {

@@ -77,6 +77,8 @@ pub enum RetireReason {
     TimeRanOut,
     /// Somebody said so.
     Emergency,
+    /// Its owner ended all that the source had made.
+    Revoked,
 }
 
 impl RetireReason {
@@ -86,6 +88,7 @@ impl RetireReason {
             Self::Proved => "proved",
             Self::TimeRanOut => "time-ran-out",
             Self::Emergency => "emergency",
+            Self::Revoked => "revoked",
         }
     }
 }

@@ -142,6 +142,8 @@ pub enum RotationStep {
     Undo,
     /// The new version is current: wait for the owner's bar, then turn the old credential off at the source.
     Retire,
+    /// Turn off what the source has made for the secret and readers get: its owner said so. No change follows.
+    Revoke,
 }
 
 impl RotationStep {
@@ -154,6 +156,7 @@ impl RotationStep {
             Self::Test => "test",
             Self::Undo => "undo",
             Self::Retire => "retire",
+            Self::Revoke => "revoke",
         }
     }
 }

@@ -90,6 +90,17 @@ pub trait Rotator: Send + Sync {
     ) -> Result<(), RotationError> {
         Ok(())
     }
+
+    /// Turns off a credential that readers may get, since its owner wants none that the source has made to live. Idempotent as
+    /// [`Self::retire`].
+    async fn revoke(
+        &self,
+        _cx: &mut OutsideContext<'_>,
+        _change: &Change<'_>,
+        _value: &Payload,
+    ) -> Result<(), RotationError> {
+        Err(Error::invalid("this rotator turns nothing off that readers get: do it at the source, then cancel").into())
+    }
 }
 
 /// The record under the name that the settings give after the rotator's mount.
@@ -151,7 +162,7 @@ pub struct Change<'t> {
     /// When it began; where the source makes the value, when it was first to be asked for this token.
     pub begun: Timestamp,
     pub settings: &'t RotationSettings,
-    /// To retire: the rotator that made the old value; nothing if somebody wrote it.
+    /// To retire or to revoke: the rotator that made the value; nothing if somebody wrote it.
     pub made_by: Option<&'t str>,
 }
 
@@ -225,7 +236,7 @@ pub struct Turn {
     pub begun: Timestamp,
     pub step: RotationStep,
     /// To create or make: the current value alone is known, and stands as wanted. To retire: the current value stands as
-    /// wanted, and the old one alone is known. Else see [`Values`].
+    /// wanted, and the old one alone is known. To revoke: what is to be turned off stands as wanted. Else see [`Values`].
     pub values: Values,
     pub leftover: Leftover,
     /// See [`Change::made_by`].

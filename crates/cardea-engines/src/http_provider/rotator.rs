@@ -77,6 +77,18 @@ fn forgotten() -> RotationError {
     RotationError { class: RotationFailureClass::RotatorRefused, client: words.to_owned() }
 }
 
+/// A key may be revoked that this rotator made, or that the provider itself will not let go if it is somebody else's.
+fn check_whose(provider: &Provider, source: &Source<'_, '_>, change: &Change<'_>) -> Result<(), RotationError> {
+    let is_ours = change.made_by == Some(change.settings.rotator.as_str());
+    let is_of_others = change.made_by.is_some() && !is_ours;
+    let says_whose = source.requests.revoke.says(Name::Username);
+    if is_of_others || !(is_ours || says_whose || provider.revoke.any) {
+        let words = "the old key was not made by this rotator, and `revoke` does not say whose it is: revoke it at the provider, then cancel";
+        return Err(Error::invalid(words).into());
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl Rotator for HttpProvider {
     async fn create(
@@ -215,13 +227,20 @@ impl Rotator for HttpProvider {
                 "the current version has the key of the old one, or none: revoking it would shut out its readers";
             return Err(Error::invalid(words).into());
         }
-        let is_ours = change.made_by == Some(change.settings.rotator.as_str());
-        let is_of_others = change.made_by.is_some() && !is_ours;
-        let says_whose = source.requests.revoke.says(Name::Username);
-        if is_of_others || !(is_ours || says_whose || provider.revoke.any) {
-            let words = "the old key was not made by this rotator, and `revoke` does not say whose it is: revoke it at the provider, then cancel";
-            return Err(Error::invalid(words).into());
-        }
+        check_whose(&provider, &source, change)?;
         source.revoke(&change.settings.username, old.id.expose()).await
+    }
+
+    async fn revoke(
+        &self,
+        cx: &mut OutsideContext<'_>,
+        change: &Change<'_>,
+        value: &Payload,
+    ) -> Result<(), RotationError> {
+        let provider = named_by::<Provider>(&mut cx.state, change.settings, UNDECLARED).await?;
+        let source = self.source(cx, &provider)?;
+        let Some(key) = key_of(&provider, value) else { return Ok(()) };
+        check_whose(&provider, &source, change)?;
+        source.revoke(&change.settings.username, key.id.expose()).await
     }
 }

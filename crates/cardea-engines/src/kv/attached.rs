@@ -118,6 +118,8 @@ fn questions(op: &Op, secret: &Secret) -> Vec<Question> {
                 "secretsmanager:RotateSecret"
             }
             RotationAct::Remove | RotationAct::Cancel => "secretsmanager:CancelRotateSecret",
+            // Nobody gets in with it any more: as much as to take it away.
+            RotationAct::Revoke => "secretsmanager:DeleteSecret",
         }),
         Op::PolicyRead { .. } => vec![about_policy("secretsmanager:GetResourcePolicy")],
         Op::PolicyWrite { .. } => vec![about_policy("secretsmanager:PutResourcePolicy")],

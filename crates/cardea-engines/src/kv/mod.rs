@@ -170,7 +170,10 @@ impl Engine for Kv {
             Op::MetadataPatch { path, change } => {
                 ops::change_metadata(cx, path, change, false).await.map(|()| Done::empty())
             }
-            Op::MetadataDelete { path } => ops::delete_secret(cx, path).await.map(|()| Done::empty()),
+            Op::MetadataDelete { path } => {
+                rotation::warn_of_removal(cx, path).await?;
+                ops::delete_secret(cx, path).await.map(|()| Done::empty())
+            }
             Op::Posture(act) => posture::handle(cx, act).await,
             Op::Rotation { path, act } => {
                 use crate::kv::rotation_forms::{RotationAct, form, proof_form};
@@ -181,6 +184,7 @@ impl Engine for Kv {
                     RotationAct::Begin { emergency } => rotation::begin(cx, path, *emergency).await?,
                     RotationAct::Cancel => rotation::cancel(cx, path).await?,
                     RotationAct::RollBack => rotation::roll_back(cx, path).await?,
+                    RotationAct::Revoke => rotation::revoke(cx, path).await?,
                     RotationAct::Acknowledge { version } => {
                         return retirement::acknowledge(cx, path, *version).await.map(|()| Done::empty());
                     }

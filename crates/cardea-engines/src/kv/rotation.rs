@@ -8,7 +8,7 @@ use cardea_model::cron::Cron;
 use cardea_model::operation::{RotateWish, RotationSchedule};
 use cardea_model::retirement::{RetireBar, RetireRule};
 use cardea_model::rotation::{CLONE_SUFFIX, Rotation, RotationRun, RotationSettings, RotationStep, RotationStrategy};
-use cardea_model::secret::{STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretFault};
+use cardea_model::secret::{STAGE_PENDING, STAGE_PREVIOUS, Secret, SecretFault, Version, VersionState};
 use cardea_model::{Action, CanonicalPath, Error, Timestamp};
 use cardea_sdk::{Context, Question};
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,6 +144,9 @@ impl Shown {
             }
             (Some(RotationStep::Retire), _) => {
                 "the new version is current; the old credential goes on until what its owner asked for is seen"
+            }
+            (Some(RotationStep::Revoke), _) => {
+                "what the source has made for the secret is being turned off, one after another"
             }
         }
     }
@@ -340,8 +343,32 @@ pub async fn remove(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(), Er
     if live && record.0.run.is_some() {
         return Err(Error::invalid("a change is on its way: finish or cancel it first"));
     }
+    warn_of_keys(cx, path, &record.0).await?;
     forget(cx, path.as_str(), &record.0);
     Ok(())
+}
+
+/// What is forgotten here lives on at a source that made it.
+async fn warn_of_keys(cx: &mut Context<'_>, path: &CanonicalPath, rotation: &Rotation) -> Result<(), Error> {
+    let pointer = cx.state.peek::<Pointer>(path.as_str()).await?;
+    let live = pointer.is_some_and(|at| at.0.id == rotation.secret_id && !living(&at.0, rotation).is_empty());
+    if live && rotation.settings.strategy == RotationStrategy::NewKey {
+        cx.warn(
+            "what the source has made for the secret lives on there: rotation-revoke, before, would have turned it off",
+        );
+    }
+    Ok(())
+}
+
+/// The same of a secret that is removed with its rotation.
+///
+/// # Errors
+/// Only the store's.
+pub async fn warn_of_removal(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<(), Error> {
+    match cx.state.get::<RotationRecord>(path.as_str()).await? {
+        Some(record) => warn_of_keys(cx, path, &record.0).await,
+        None => Ok(()),
+    }
 }
 
 pub(super) fn new_run(token: String, step: RotationStep, from: u64, to: u64, now: Timestamp) -> RotationRun {
@@ -471,7 +498,9 @@ pub async fn begin(cx: &mut Context<'_>, path: &CanonicalPath, emergency: bool) 
         false => None,
     };
     match &mut rotation.run {
-        Some(run) if emergency && run.step != RotationStep::Undo => run.emergency = true,
+        Some(run) if emergency && !matches!(run.step, RotationStep::Undo | RotationStep::Revoke) => {
+            run.emergency = true
+        }
         _ => {
             check_free(&secret, &rotation)?;
             let mut run = new_run(ops::new_id(cx), RotationStep::Create, secret.current, 0, cx.now);
@@ -532,6 +561,13 @@ pub async fn cancel(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Shown,
             rotation.run = None;
             scheduled(&rotation)
         }
+        // What was turned off stays so, and this one may be.
+        Some(run) if run.step == RotationStep::Revoke => {
+            rotation.retired.insert(run.from);
+            rotation.run = None;
+            rotation.paused = true;
+            scheduled(&rotation)
+        }
         Some(run) => {
             run.step = RotationStep::Undo;
             run.attempts = 0;
@@ -539,6 +575,41 @@ pub async fn cancel(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Shown,
         }
     };
     let rotation = keep(cx, path.as_str(), rotation, due)?;
+    Ok(shown(rotation, &secret))
+}
+
+/// Versions whose credentials live at a source that made them, as far as is known: the current one last.
+pub(super) fn living(secret: &Secret, rotation: &Rotation) -> Vec<u64> {
+    let ours = |version: &Version| version.rotator.as_ref() == Some(&rotation.settings.rotator);
+    let lives = |version: &&Version| {
+        (ours(version) || version.number == secret.current)
+            && version.state != VersionState::Destroyed
+            && !rotation.retired.contains(&version.number)
+    };
+    let mut found: Vec<u64> = secret.versions.iter().filter(lives).map(|version| version.number).collect();
+    found.sort_by_key(|number| *number == secret.current);
+    found
+}
+
+/// Turns everything off that the source has made for the secret, and holds its schedule. Readers get what no longer opens it.
+///
+/// # Errors
+/// A change is on its way; the source makes no keys, or none lives.
+pub async fn revoke(cx: &mut Context<'_>, path: &CanonicalPath) -> Result<Shown, Error> {
+    let (secret, mut rotation) = found(cx, path).await?;
+    if rotation.settings.strategy != RotationStrategy::NewKey {
+        let words =
+            "only what a source makes (strategy new-key) is revoked: set the password of a user at the database";
+        return Err(Error::invalid(words));
+    }
+    check_free(&secret, &rotation)?;
+    let first = living(&secret, &rotation).first().copied();
+    let first =
+        first.ok_or_else(|| Error::invalid("no version has a credential that lives: nothing is to be revoked"))?;
+    rotation.run = Some(new_run(ops::new_id(cx), RotationStep::Revoke, first, 0, cx.now));
+    rotation.paused = true;
+    let now = cx.now;
+    let rotation = keep(cx, path.as_str(), rotation, Some(now))?;
     Ok(shown(rotation, &secret))
 }
 

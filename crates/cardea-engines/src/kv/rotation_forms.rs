@@ -74,6 +74,7 @@ pub enum RotationAct {
     Begin { emergency: bool },
     Cancel,
     RollBack,
+    Revoke,
     Acknowledge { version: u64 },
     Proof,
 }

@@ -4,7 +4,7 @@
 
 use crate::kv::model::{Pointer, RotationDue, RotationRecord, StoredPayload};
 use crate::kv::ops::{self, Draft};
-use crate::kv::rotation::{check_free, forget, keep, new_run, scheduled, store_secret};
+use crate::kv::rotation::{check_free, forget, keep, living, new_run, scheduled, store_secret};
 use crate::kv::{Kv, retirement, tree};
 use cardea_model::retirement::{LAGGING_KEPT_MAX, RetireBar, RetireReason, RetireRule, Retired, Retiring};
 use cardea_model::rotation::{Rotation, RotationFailure, RotationFailureClass, RotationStep};
@@ -141,6 +141,58 @@ async fn next_ending(
     }))
 }
 
+/// The turn of a credential that its owner wants turned off although readers get it.
+async fn next_revocation(
+    cx: &mut Context<'_>,
+    name: &str,
+    secret: &Secret,
+    mut rotation: Rotation,
+) -> Result<Option<Turn>, Error> {
+    let Some(run) = &mut rotation.run else { return Ok(None) };
+    let version = secret.version(run.from).filter(|version| version.state != VersionState::Destroyed);
+    let value = match version {
+        Some(version) => stored(cx, secret, version).await?,
+        None => None,
+    };
+    let Some(value) = value else {
+        // Nobody knows any more what the source called it.
+        let words = "a version is gone, or is no object: what the source made for it is to be looked for there";
+        rotation.last_failure = Some(failure(RotationFailureClass::RotatorRefused, words, cx.now));
+        rotation.retired.insert(run.from);
+        let due = go_on(secret, &mut rotation, cx.now);
+        keep(cx, name, rotation, due)?;
+        return Ok(None);
+    };
+    Ok(Some(Turn {
+        name: name.to_owned(),
+        id: secret.id.clone(),
+        path: format!("data/{name}"),
+        token: run.token.clone(),
+        begun: run.begun,
+        step: RotationStep::Revoke,
+        values: Values { wanted: value, known: Vec::new() },
+        leftover: Leftover::Nothing,
+        made_by: version.and_then(|version| version.rotator.clone()),
+        ending: None,
+        settings: rotation.settings,
+    }))
+}
+
+/// The next credential to be revoked; without one the rotation rests, held as it is.
+fn go_on(secret: &Secret, rotation: &mut Rotation, now: Timestamp) -> Option<Timestamp> {
+    match (living(secret, rotation).first(), &mut rotation.run) {
+        (Some(next), Some(run)) => {
+            run.from = *next;
+            run.attempts = 0;
+            Some(now)
+        }
+        _ => {
+            rotation.run = None;
+            scheduled(rotation)
+        }
+    }
+}
+
 #[async_trait]
 impl Rotates for Kv {
     async fn due(&self, state: &mut View<'_>, now: Timestamp, limit: usize) -> Result<Vec<String>, Error> {
@@ -198,11 +250,15 @@ impl Rotates for Kv {
             // What was begun is durable before anything is done for it: the step itself is the next call's.
             return Ok(None);
         };
-        if run.step == RotationStep::Retire {
-            return next_ending(cx, name, secret, rotation).await;
+        match run.step {
+            RotationStep::Retire => return next_ending(cx, name, secret, rotation).await,
+            RotationStep::Revoke => return next_revocation(cx, name, &secret, rotation).await,
+            _ => {}
         }
         let (wanted, known) = match run.step {
-            RotationStep::Create | RotationStep::Make | RotationStep::Retire => (secret.current, None),
+            RotationStep::Create | RotationStep::Make | RotationStep::Retire | RotationStep::Revoke => {
+                (secret.current, None)
+            }
             RotationStep::Set | RotationStep::Test => (run.to, Some(run.from)),
             RotationStep::Undo => (run.from, Some(run.to)),
         };
@@ -212,7 +268,11 @@ impl Rotates for Kv {
             rotation.last_failure = Some(failure(RotationFailureClass::RotatorRefused, words, cx.now));
             let due = match run.step {
                 // Nothing to begin with, or nothing to go back to: what is there stays as it is.
-                RotationStep::Create | RotationStep::Make | RotationStep::Undo | RotationStep::Retire => {
+                RotationStep::Create
+                | RotationStep::Make
+                | RotationStep::Undo
+                | RotationStep::Retire
+                | RotationStep::Revoke => {
                     run.attempts = run.attempts.saturating_add(1);
                     retry_at(cx.now, run.attempts)
                 }
@@ -336,6 +396,14 @@ impl Rotates for Kv {
                 rotation.last_retired = Some(Retired { version: from, at: now, reason, lagging });
                 rotation.last_failure = None;
                 scheduled(&rotation)
+            }
+            RotationStep::Revoke => {
+                let from = run.from;
+                rotation.retired.insert(from);
+                rotation.last_failure = None;
+                rotation.last_retired =
+                    Some(Retired { version: from, at: now, reason: RetireReason::Revoked, lagging: Vec::new() });
+                go_on(&secret, &mut rotation, now)
             }
             RotationStep::Undo => {
                 if secret.stages.get(STAGE_PENDING) == Some(&run.to) {

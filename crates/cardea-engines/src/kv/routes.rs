@@ -209,7 +209,7 @@ pub static ROUTES: &[Route<Op>] = &[
         .help("Changes settings and single pairs of the custom metadata: null removes a pair, or takes the mount's setting.")
         .example(r#"{"custom_metadata": {"owner": "payments", "obsolete": null}}"#),
     Route::delete("metadata-delete", "metadata/{path..}", |p| Bound::try_read(p, |at: At| Ok(Op::MetadataDelete { path: at.path()? })))
-        .help("Removes a secret with all its versions and metadata, for good."),
+        .help("Removes a secret with all its versions and metadata, for good. What a source has made for it stays there."),
     Route::read("subkeys-read", "subkeys/{path..}", |p| Bound::try_read(p, subkeys))
         .clear(&["version", "depth"])
         .help("Reads the names inside one version of a secret, with null in place of every value. With depth, objects at that level count as values."),
@@ -222,7 +222,7 @@ pub static ROUTES: &[Route<Op>] = &[
         .help("Lets a secret rotate. The rotator is the path of a database mount, a slash and the name of a connection; the caller also needs update on <mount>/rotate/<connection>/<username>. Members that are left out stay as they are; every = 0 rotates on demand alone; schedule = cron(…) names times instead, in UTC, and window how long after such a time a rotation may begin. With retire_bar = sessions, acknowledged, read or time the old credential is turned off at the source once that is seen, after retire_after at the earliest and retire_latest at the latest; retire_end_sessions ends what it has open, and retire_ignore names consumers that nobody waits for.")
         .example(r#"{"rotator": "database/orders", "username": "app", "strategy": "alternating-users", "every": "720h"}"#),
     Route::delete("rotation-delete", "rotation/{path..}", |p| rotation_forms::bind(p, RotationAct::Remove))
-        .help("Ends the rotation of a secret; its versions stay. A change that is on its way must be cancelled or finished first."),
+        .help("Ends the rotation of a secret; its versions stay, and so does what a source has made for it. A change that is on its way must be cancelled or finished first."),
     Route::write("rotate", "rotate/{path..}", |p| Bound::try_read(p, rotation_forms::begin))
         .clear(&["emergency"])
         .clear_answer(ROTATION_FIELDS)
@@ -235,6 +235,10 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::write("rotation-rollback", "rotation-rollback/{path..}", |p| rotation_forms::bind(p, RotationAct::RollBack))
         .clear_answer(ROTATION_FIELDS)
         .help("Goes back to the previous version: the source gets that value, a login tests it, and then it becomes the current one. Refused once the credential of that version was retired.")
+        .example("{}"),
+    Route::write("rotation-revoke", "rotation-revoke/{path..}", |p| rotation_forms::bind(p, RotationAct::Revoke))
+        .clear_answer(ROTATION_FIELDS)
+        .help("Turns off at the source everything that it has made for the secret (strategy new-key), what readers get included, and holds the schedule. Before a secret or its rotation is deleted: what the source has made lives on there otherwise.")
         .example("{}"),
     Route::write("rotation-ack", "rotation-ack/{path..}", |p| Bound::try_read(p, rotation_forms::acknowledge))
         .clear(&["version"])

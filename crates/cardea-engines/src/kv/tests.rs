@@ -77,8 +77,9 @@ async fn examples_in_the_table_work() {
         bench.call("POST", "data/app", r#"{"data":{"a":1}}"#).await;
         if route.facts.name.starts_with("rotat") {
             bench.call("POST", "data/app", r#"{"data":{"a":2}}"#).await;
-            let settings = r#"{"rotator":"database/orders","username":"app","strategy":"single-user"}"#;
-            bench.call("POST", "rotation/app", settings).await;
+            let strategy = if route.facts.name == "rotation-revoke" { "new-key" } else { "single-user" };
+            let settings = format!(r#"{{"rotator":"database/orders","username":"app","strategy":"{strategy}"}}"#);
+            bench.call("POST", "rotation/app", &settings).await;
         }
         if route.facts.name == "rotation-cancel" {
             bench.call("POST", "rotate/app", "{}").await;

@@ -561,3 +561,104 @@ async fn an_old_key_ends_when_its_provider_has_not_seen_it_for_long_enough() {
     assert_eq!(status(&server).await.at("/data/state"), "idle");
     assert!(orphans(&server).await.is_empty());
 }
+
+/// Ends all keys of the secret.
+async fn revoke(server: &TestServer) -> Reply {
+    server.post("secret/rotation-revoke/billing", server.root(), json!({})).await
+}
+
+fn owned(server: &TestServer) -> usize {
+    server.provider().keys().into_values().filter(|key| key.owner == "billing").count()
+}
+
+#[tokio::test]
+async fn an_owner_ends_every_key_that_a_source_has_made() {
+    for way in WAYS {
+        let server = server(way).await;
+        // Two live: the old one waits for its end, is let live, and then everything ends.
+        rotate(&server).await.ok();
+        server.settle().await;
+        assert!(revoke(&server).await.expect(400).errors().contains("waits for the end"), "{way}");
+        end_of_the_old(&server).await;
+        rotate(&server).await.ok();
+        server.settle().await;
+        cancel(&server).await.ok();
+        assert_eq!(owned(&server), 2, "{way}");
+        server.post("secret/rotation/billing", server.root(), json!({ "every": "24h" })).await.ok();
+
+        server.provider().set(Answers::Down);
+        assert_eq!(revoke(&server).await.ok().at("/data/state"), &json!("revoke"), "{way}");
+        server.settle().await;
+        assert_eq!(status(&server).await.at("/data/failure_class"), &json!("source-down"), "{way}");
+        server.provider().set(Answers::Well);
+        server.advance(700);
+        server.settle().await;
+        assert!(owned(&server) == 0 && others_are_there(&server), "{way}: {}", status(&server).await.text);
+        let rests = status(&server).await;
+        let shown = ["state", "paused", "last_retired_reason", "failure"]
+            .map(|name| rests.at(&format!("/data/{name}")).clone());
+        assert_eq!(shown, [json!("idle"), json!(true), json!("revoked"), Value::Null], "{way}");
+        let events = server.log().await.into_iter().filter_map(|record| record.event);
+        assert_eq!(events.filter(|event| event.what.as_str() == "rotation.revoked").count(), 2, "{way}");
+        // The schedule is held, nothing is left to be revoked, and to go back leads nowhere.
+        server.advance(3 * 86_400);
+        server.settle().await;
+        assert_eq!((owned(&server), server.provider().made()), (0, 2), "{way}");
+        revoke(&server).await.expect(400);
+        server.post("secret/rotation-rollback/billing", server.root(), json!({})).await.expect(400);
+        // A new key makes it live again.
+        rotate(&server).await.ok();
+        server.settle().await;
+        assert!(current_opens(&server).await, "{way}: {}", status(&server).await.text);
+        end_of_the_old(&server).await;
+        assert_eq!(status(&server).await.at("/data/state"), "idle", "{way}");
+    }
+}
+
+#[tokio::test]
+async fn killed_at_any_point_all_keys_end_and_no_key_of_others() {
+    let prepared = server("listed").await;
+    for _ in 0..2 {
+        end_of_the_old(&prepared).await;
+        rotate(&prepared).await.ok();
+        prepared.settle().await;
+    }
+    cancel(&prepared).await.ok();
+    assert_eq!(owned(&prepared), 2);
+    let found = at_every_point(&prepared, "revoke", POINTS_MAX, async |server, plan, found| {
+        let begun = revoke(server).await.is_success();
+        server.settle().await;
+        server.restart().await;
+        server.advance(700);
+        server.settle().await;
+        let (state, left) = (status(server).await.text_at("/data/state"), owned(server));
+        // Where the answer was lost it may have begun.
+        let ended = left == 0 || (!begun && left == 2);
+        if state != "idle" || !ended || !others_are_there(server) {
+            found.shut(&format!("{state}, {left} left: {:?}", plan.trace()));
+        }
+    });
+    let faults = found.await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test]
+async fn a_key_that_somebody_wrote_is_not_revoked_where_the_provider_would_not_say_whose_it_is() {
+    let server = server("listed").await;
+    let anybodys = json!({ "revoke": { "request": { "method": "DELETE", "path": "/keys/{{id}}" } } });
+    server.post("providers/config/acme", server.root(), anybodys).await.expect(204);
+    let value =
+        json!({ "data": { "username": "billing", "key_id": "other-1", "api_key": "x", "region": "eu", "port": 1.5 } });
+    server.post("secret/data/billing", server.root(), value).await.ok();
+    revoke(&server).await.ok();
+    server.settle().await;
+    let seen = status(&server).await;
+    assert!(seen.text_at("/data/failure").contains("does not say whose it is"), "{}", seen.text);
+    assert!(others_are_there(&server));
+    cancel(&server).await.ok();
+    assert_eq!(status(&server).await.at("/data/state"), "idle");
+    let narrow = r#"path "secret/rotate/billing" { capabilities = ["update"] }"#;
+    server.policy("runner", narrow).await;
+    let runner = server.token(&["runner"]).await;
+    server.post("secret/rotation-revoke/billing", &runner, json!({})).await.expect(403);
+}

@@ -214,6 +214,7 @@ async fn what_an_action_is_called_shuts_it_at_both_doors() {
                 ("DELETE", "metadata/app", Value::Null),
                 ("POST", "delete/app", json!({ "versions": [1] })),
                 ("POST", "destroy/app", json!({ "versions": [1] })),
+                ("POST", "rotation-revoke/app", json!({})),
             ],
         ),
         ("RestoreSecret", id(json!({})), vec![("POST", "undelete/app", json!({ "versions": [1] }))]),

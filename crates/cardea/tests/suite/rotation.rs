@@ -82,6 +82,14 @@ fn each_command_is_one_request_below_the_mount() {
             err: "",
         },
         Row {
+            line: "rotation revoke secret/a",
+            answers: &[MOUNT, ("PUT /v1/secret/rotation-revoke/a", 200, STATUS)],
+            asked: &[PREFLIGHT, "PUT /v1/secret/rotation-revoke/a {}"],
+            code: 0,
+            out: TABLE,
+            err: "",
+        },
+        Row {
             line: "rotation rollback secret/a",
             answers: &[MOUNT, ("PUT /v1/secret/rotation-rollback/a", 200, STATUS)],
             asked: &[PREFLIGHT, "PUT /v1/secret/rotation-rollback/a {}"],
