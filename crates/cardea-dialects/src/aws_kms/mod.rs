@@ -12,8 +12,8 @@
 //!   The regions are doors of this server; other keys are known at all of them. An alias of a key of a set is its region's.
 //! - Signatures and MACs do not say which version made them: all that are still valid are tried.
 //!
-//! Absent, and answered `UnsupportedOperationException`: custom key stores, SM2, Ed25519ph, external mu, Nitro attestation, pairs
-//! of ML-KEM data keys.
+//! Absent, and answered `UnsupportedOperationException`: custom key stores, SM2, an external mu, Nitro attestation, modifiers of
+//! dry runs, wrapping with PKCS #1 v1.5, pairs of ML-KEM data keys.
 //!
 //! Invariants: no input value is echoed into an error; an ARN that names another account or region finds nothing; a dry run
 //! is judged and done as any other request, and its result shown to nobody. It must never judge a signature (`authenticate`
