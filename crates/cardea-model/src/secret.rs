@@ -481,7 +481,8 @@ pub struct SecretFacts {
     pub policy: Option<String>,
 }
 
-/// Where a list of secrets goes on. It names nothing that the caller was not shown: what was passed over is a count.
+/// Where a list of secrets goes on. It names nothing that the caller was not shown: what was passed over is a count, or a place
+/// that only the keeper of the secrets can read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SecretCursor {
     /// Path of the last secret that was shown; empty before the first.
@@ -495,6 +496,8 @@ pub struct SecretCursor {
 /// One page of secrets.
 #[derive(Debug, Default)]
 pub struct SecretPage {
+    /// A sealed place, in letters, digits, `-` and `_`; empty for none. It counts instead of the others.
+    pub place: String,
     pub secrets: Vec<Secret>,
     pub next: Option<SecretCursor>,
 }

@@ -1,4 +1,4 @@
-//! Paging tokens: where a list goes on, and which list. They name only what the caller was shown, and are checked whole: a
+//! Paging tokens: where a list goes on, and which list. They name only what the caller was shown (a sealed place names nothing), and are checked whole: a
 //! garbled one is refused, and a forged one at worst starts elsewhere in what its bearer may see. Nothing else may be put into one.
 
 use crate::aws::json::Fault;
@@ -7,11 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use cardea_model::secret::SecretCursor;
 
 /// First word of a token; another form gets another word.
-const FORM: &str = "1";
+const FORM: &str = "2";
 
 /// The token of a place in the list that `bound_to` describes.
 pub(super) fn write(bound_to: &str, cursor: &SecretCursor) -> String {
-    let place = format!("{}|{}|{}", cursor.at_ms, cursor.skip, cursor.after);
+    let place = format!("{}|{}|{}|{}", cursor.at_ms, cursor.skip, cursor.place, cursor.after);
     BASE64.encode(format!("{FORM}|{}|{place}", digest(bound_to, &place)))
 }
 
@@ -24,9 +24,10 @@ pub(super) fn read(bound_to: &str, token: &str) -> Result<SecretCursor, Fault> {
         if sum != digest(bound_to, place) {
             return None;
         }
-        let mut parts = place.splitn(3, '|');
+        let mut parts = place.splitn(4, '|');
         let (at_ms, skip) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        Some(SecretCursor { at_ms, skip, after: parts.next()?.to_owned() })
+        let (sealed, after) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        Some(SecretCursor { at_ms, skip, place: sealed, after })
     };
     read().ok_or_else(bad_token)
 }

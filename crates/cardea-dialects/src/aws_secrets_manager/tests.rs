@@ -323,8 +323,14 @@ proptest! {
     }
 
     #[test]
-    fn only_tokens_that_were_given_are_taken(after in "[a-z/|]{0,12}", skip: u64, at_ms: u64, cut in 0..60usize) {
-        let cursor = SecretCursor { after, skip, at_ms };
+    fn only_tokens_that_were_given_are_taken(
+        after in "[a-z/|]{0,12}",
+        place in "[A-Za-z0-9_-]{0,9}",
+        skip: u64,
+        at_ms: u64,
+        cut in 0..60usize,
+    ) {
+        let cursor = SecretCursor { after, skip, at_ms, place };
         let token = paging::write("this list", &cursor);
         prop_assert_eq!(paging::read("this list", &token), Ok(cursor));
         prop_assert!(paging::read("another list", &token).is_err());

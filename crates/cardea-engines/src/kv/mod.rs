@@ -37,6 +37,7 @@ mod attached;
 mod model;
 mod ops;
 mod password;
+mod places;
 mod posture;
 mod policy;
 mod policy_forms;

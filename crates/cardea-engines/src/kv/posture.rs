@@ -2,9 +2,9 @@
 //! was read stands in the log. Each secret is judged by its own name, and nothing here may show that one exists which the
 //! caller may not see; a read that is not known must never look like one that did not happen.
 
-use crate::kv::model::{Pointer, StoredLimits};
-use crate::kv::query::{LOOKED_AT_MAX, seen};
-use crate::kv::rotation;
+use crate::kv::model::StoredLimits;
+use crate::kv::query::{LOOKED_AT_MAX, WALKED_MAX, Walk, seen};
+use crate::kv::{places, rotation};
 use cardea_model::consumer::SecretReaders;
 use cardea_model::rotation::Rotation;
 use cardea_model::secret::Secret;
@@ -12,8 +12,8 @@ use cardea_model::{Error, Timestamp};
 use cardea_sdk::posture::{LIMITS_NAME, LimitsChange, PageWish, PostureItem, PostureLimits, PosturePage, Postures};
 use cardea_sdk::{Context, Done, Outcome, async_trait};
 
-/// Names fetched at once.
-const NAMES_AT_ONCE: usize = 256;
+/// In front of a place where a page ended among names that the caller may not see; no path begins so.
+const SEALED: &str = "//";
 /// The kind of secrets of no kind that has limits.
 const KIND_DEFAULT: &str = "default";
 /// The pair of a secret's metadata that names its kind.
@@ -69,16 +69,25 @@ impl Postures for OfMount {
 
 async fn list(cx: &mut Context<'_>, limits: &PostureLimits, wanted: &PageWish) -> Result<PosturePage, Error> {
     let mut page = PosturePage::default();
-    let mut cursor = wanted.after.clone();
+    let after = match wanted.after.as_deref().map(|after| after.strip_prefix(SEALED)) {
+        None => None,
+        Some(Some(place)) => Some(places::open(cx, place)?),
+        Some(None) => wanted.after.clone(),
+    };
     // The last secret that was looked at: the caller may see it, or it would not have been.
     let mut last: Option<String> = None;
-    let mut looked_at = 0;
-    loop {
-        let names = cx.state.names::<Pointer>("", cursor.as_deref(), NAMES_AT_ONCE).await?;
-        let Some(end) = names.last() else { return Ok(page) };
-        cursor = Some(end.clone());
+    let mut walk = Walk::new(cx, after);
+    let (mut looked_at, mut walked, mut behind) = (0, 0, None::<String>);
+    while let Some(names) = walk.next(cx).await? {
         for name in &names {
-            let Some(seen) = seen(cx, name).await? else { continue };
+            if walked >= WALKED_MAX {
+                page.next = behind.map(|name| format!("{SEALED}{}", places::seal(cx, &name)));
+                return Ok(page);
+            }
+            behind = Some(name.clone());
+            let (seen, weight) = seen(cx, name).await?;
+            walked += weight;
+            let Some(seen) = seen else { continue };
             if page.secrets.len() >= wanted.limit || looked_at >= LOOKED_AT_MAX {
                 page.next = last;
                 return Ok(page);
@@ -98,6 +107,7 @@ async fn list(cx: &mut Context<'_>, limits: &PostureLimits, wanted: &PageWish) -
             page.secrets.extend(item.filter(|item| !wanted.findings || !item.findings.is_empty()));
         }
     }
+    Ok(page)
 }
 
 fn item(

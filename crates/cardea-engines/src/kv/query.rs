@@ -3,7 +3,7 @@
 //! may not see.
 
 use crate::kv::model::Pointer;
-use crate::kv::{attached, policy_name, regions, shared};
+use crate::kv::{attached, places, policy_name, regions, shared};
 use cardea_model::operation::{ManySecrets, SecretOrder, SecretQuery, SecretRef, VersionRef};
 use cardea_model::secret::{
     Secret, SecretAnswer, SecretBatch, SecretCursor, SecretFault, SecretPage, SecretPlace, split_regional,
@@ -15,6 +15,11 @@ use std::sync::Arc;
 /// Most secrets that one request looks at, of those that the caller may see: some tens of milliseconds of work. A list by name
 /// goes on from there.
 pub const LOOKED_AT_MAX: usize = 5_000;
+/// Most names that one request walks over, seen or not: a grant can begin with what stands for anything, and then leads over all
+/// names. A policy is asked about each, a few microseconds.
+pub const WALKED_MAX: usize = 20_000;
+/// How many names a secret counts for that has a policy of its own, which whoever writes it can make slow to judge.
+pub const OF_POLICY: usize = 20;
 /// Names fetched at once.
 const NAMES_AT_ONCE: usize = 256;
 /// Bytes of payloads after which an answer takes no more; the rest is on the next page, or refused item by item.
@@ -23,18 +28,23 @@ const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// One page of the secrets that the caller may know of.
 ///
 /// # Errors
-/// [`SecretFault::TooManyToSort`] where an order needs more secrets at once than one request looks at; those that the caller may
-/// not see are not among them.
+/// [`SecretFault::TooManyToSort`] where an order needs more secrets at once than one request looks at, or more names than it walks
+/// over; a place that nobody gave out.
 pub async fn list(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage, Error> {
     if query.order == SecretOrder::Name && !query.descending {
         return by_name(cx, query).await;
     }
     let mut found: Vec<Arc<Pointer>> = Vec::new();
     let mut walk = Walk::new(cx, None);
-    let mut looked_at = 0;
+    let (mut looked_at, mut walked) = (0, 0);
     while let Some(names) = walk.next(cx).await? {
         for name in &names {
-            let Some(seen) = seen(cx, name).await? else { continue };
+            let (seen, weight) = seen(cx, name).await?;
+            walked += weight;
+            if walked > WALKED_MAX {
+                return Err(SecretFault::TooManyToSort.into());
+            }
+            let Some(seen) = seen else { continue };
             looked_at += 1;
             if looked_at > LOOKED_AT_MAX {
                 return Err(SecretFault::TooManyToSort.into());
@@ -55,8 +65,8 @@ pub async fn list(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPag
     found.truncate(query.limit);
     let next = found.last().filter(|_| more).map(|last| SecretCursor {
         after: last.0.path.clone(),
-        skip: 0,
         at_ms: instant(query.order, &last.0),
+        ..SecretCursor::default()
     });
     Ok(SecretPage { secrets: found.iter().map(|pointer| pointer.0.clone()).collect(), next })
 }
@@ -76,44 +86,65 @@ async fn by_name(cx: &mut Context<'_>, query: &SecretQuery) -> Result<SecretPage
     // over after it.
     let mut place = SecretCursor { at_ms: 0, ..query.after.clone() };
     let mut to_skip = std::mem::take(&mut place.skip);
-    let mut walk = Walk::new(cx, Some(place.after.clone()).filter(|after| !after.is_empty()));
-    let mut looked_at = 0;
+    // The last name that was walked over, if the page began at a sealed place and has shown nothing behind it yet.
+    let mut behind = match std::mem::take(&mut place.place) {
+        sealed if sealed.is_empty() => None,
+        sealed => Some(places::open(cx, &sealed)?),
+    };
+    let after = behind.clone().or_else(|| Some(place.after.clone()).filter(|after| !after.is_empty()));
+    let mut walk = Walk::new(cx, after);
+    let (mut looked_at, mut walked, mut last) = (0, 0, None::<String>);
     while let Some(names) = walk.next(cx).await? {
         for name in &names {
+            if walked >= WALKED_MAX {
+                page.next = last.map(|name| sealed(cx, &name));
+                return Ok(page);
+            }
             // Before anything is counted: a client can make up its place, and must learn nothing from where that leads.
-            let Some(seen) = seen(cx, name).await? else { continue };
+            let (seen, weight) = seen(cx, name).await?;
+            walked += weight;
+            last = Some(name.clone());
+            let Some(seen) = seen else { continue };
+            if page.secrets.len() >= query.limit || looked_at >= LOOKED_AT_MAX {
+                page.next = Some(behind.map_or(place, |name| sealed(cx, &name)));
+                return Ok(page);
+            }
             if to_skip > 0 {
                 to_skip -= 1;
                 place.skip += 1;
                 continue;
             }
-            if page.secrets.len() >= query.limit || looked_at >= LOOKED_AT_MAX {
-                page.next = Some(place);
-                return Ok(page);
-            }
             looked_at += 1;
             match seen.0 {
                 Some(pointer) if is_wanted(cx, query, &pointer.0) => {
-                    place = SecretCursor { after: name.clone(), skip: 0, at_ms: 0 };
+                    place = SecretCursor { after: name.clone(), ..SecretCursor::default() };
+                    behind = None;
                     page.secrets.push(pointer.0.clone());
                 }
-                _ => place.skip += 1,
+                _ => {
+                    place.skip += 1;
+                    behind = behind.map(|_| name.clone());
+                }
             }
         }
     }
     Ok(page)
 }
 
+fn sealed(cx: &Context<'_>, name: &str) -> SecretCursor {
+    SecretCursor { place: places::seal(cx, name), ..SecretCursor::default() }
+}
+
 /// A walk over the names of the mount where the caller's grants lead, and nowhere else: a page costs what the caller could
 /// see, and not what others keep beside it.
-struct Walk {
+pub(super) struct Walk {
     /// Beginnings of names yet to be walked, the next one last.
     beginnings: Vec<String>,
     after: Option<String>,
 }
 
 impl Walk {
-    fn new(cx: &Context<'_>, after: Option<String>) -> Self {
+    pub(super) fn new(cx: &Context<'_>, after: Option<String>) -> Self {
         let folder = policy_name(cx.mount, "metadata", "");
         let mut beginnings = cx.rights.beginnings(Action::Read, &folder);
         beginnings.retain_mut(|path| match path.strip_prefix(&folder) {
@@ -128,7 +159,7 @@ impl Walk {
     }
 
     /// Some of the next names, ascending; `None` at the end.
-    async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<String>>, Error> {
+    pub(super) async fn next(&mut self, cx: &mut Context<'_>) -> Result<Option<Vec<String>>, Error> {
         while let Some(beginning) = self.beginnings.last() {
             let names = cx.state.names::<Pointer>(beginning, self.after.as_deref(), NAMES_AT_ONCE).await?;
             if let Some(last) = names.last() {
@@ -144,16 +175,21 @@ impl Walk {
 /// A name that the caller may know of; the secret itself may be gone by now.
 pub(super) struct Seen(pub Option<Arc<Pointer>>);
 
-/// By Vault's policies, and by the secret's own, which can hide it and cannot show it: as at AWS, that lets nobody list.
-pub(super) async fn seen(cx: &mut Context<'_>, path: &str) -> Result<Option<Seen>, Error> {
+/// By Vault's policies, and by the secret's own, which can hide it and cannot show it: as at AWS, that lets nobody list. And what
+/// the name counts for in a walk.
+pub(super) async fn seen(cx: &mut Context<'_>, path: &str) -> Result<(Option<Seen>, usize), Error> {
     if !regions::may(cx, Action::Read, "metadata", path, None) {
-        return Ok(None);
+        return Ok((None, 1));
     }
-    let Some(pointer) = cx.state.peek::<Pointer>(path).await? else { return Ok(Some(Seen(None))) };
+    let Some(pointer) = cx.state.peek::<Pointer>(path).await? else { return Ok((Some(Seen(None)), 1)) };
     let questions = vec![Question::new("secretsmanager:DescribeSecret")];
-    let attached = attached::of_secret(cx, &pointer.0, questions).await?;
-    let hidden = attached.is_some_and(|attached| !regions::may(cx, Action::Read, "metadata", path, Some(&attached)));
-    Ok((!hidden).then_some(Seen(Some(pointer))))
+    match attached::of_secret(cx, &pointer.0, questions).await? {
+        Some(attached) => {
+            let hidden = !regions::may(cx, Action::Read, "metadata", path, Some(&attached));
+            Ok(((!hidden).then_some(Seen(Some(pointer))), OF_POLICY))
+        }
+        None => Ok((Some(Seen(Some(pointer))), 1)),
+    }
 }
 
 /// Whether the query wants a secret that the caller may know of.
@@ -212,7 +248,8 @@ pub async fn read_many(cx: &mut Context<'_>, many: &ManySecrets) -> Result<Secre
                 }
                 if bytes > BATCH_BYTES_MAX {
                     let at_ms = instant(query.order, secret);
-                    batch.next = Some(SecretCursor { after: secret.path.clone(), skip: 0, at_ms });
+                    let after = secret.path.clone();
+                    batch.next = Some(SecretCursor { after, at_ms, ..SecretCursor::default() });
                 }
             }
         }

@@ -271,7 +271,8 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
             Body::Secrets(Box::new(SecretReport::Facts(Box::new(facts))))
         }
         "page" => {
-            let next = (rest == "more").then(|| SecretCursor { after: "%/b".to_owned(), skip: 1, at_ms: 0 });
+            let next =
+                (rest == "more").then(|| SecretCursor { after: "%/b".to_owned(), skip: 1, ..SecretCursor::default() });
             let secrets = vec![secret("prod/db", false), secret("not shown", false), secret("%/b", false)];
             Body::Secrets(Box::new(SecretReport::Page(SecretPage { secrets, next })))
         }

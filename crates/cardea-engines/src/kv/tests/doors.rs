@@ -2,9 +2,9 @@
 
 use super::harness::Bench;
 use super::shared::{all, create, is_fault, list, move_stage, names, one, token};
-use crate::kv::query::LOOKED_AT_MAX;
+use crate::kv::query::{LOOKED_AT_MAX, OF_POLICY, WALKED_MAX};
 use cardea_model::operation::{NewVersion, SecretAct, SecretOrder, SecretQuery};
-use cardea_model::secret::{STAGE_CURRENT, SecretFacts, SecretFault, SecretValue};
+use cardea_model::secret::{STAGE_CURRENT, SecretCursor, SecretFacts, SecretFault, SecretValue};
 use cardea_model::{Cause, Error};
 
 async fn put(bench: &Bench, value: &str, word: &str, stages: &[&str]) -> Result<Box<SecretFacts>, Error> {
@@ -99,4 +99,54 @@ async fn an_order_does_not_tell_how_many_secrets_others_have() {
     is_fault(list(&bench, sorted()).await, SecretFault::TooManyToSort);
     bench.deny("secret/metadata/hidden/");
     assert_eq!(names(&list(&bench, sorted()).await.unwrap()), ["mine"]);
+}
+
+/// A grant that begins with what stands for anything leads over all names.
+#[tokio::test]
+async fn a_walk_over_what_others_keep_ends_and_goes_on_without_naming_it() {
+    let mut bench = Bench::new();
+    for n in 0..=WALKED_MAX {
+        create(&bench, &format!("hidden/{n:06}"), None, "a").await.unwrap();
+    }
+    for name in ["a", "z"] {
+        create(&bench, name, Some("v"), "a").await.unwrap();
+    }
+    bench.deny("secret/metadata/hidden/");
+    let page = list(&bench, all()).await.unwrap();
+    assert_eq!(names(&page), ["a"]);
+    let next = page.next.unwrap();
+    assert!(!format!("{next:?}").contains("hidden") && next.after.is_empty(), "{next:?}");
+    let page = list(&bench, SecretQuery { after: next.clone(), ..all() }).await.unwrap();
+    assert_eq!((names(&page), &page.next), (vec!["z"], &None));
+    let mut forged = next.place.clone();
+    forged.replace_range(30..31, if forged[30..31] == *"A" { "B" } else { "A" });
+    let forged = SecretCursor { place: forged, ..next };
+    assert_eq!(list(&bench, SecretQuery { after: forged, ..all() }).await.unwrap_err().cause, Cause::Invalid);
+    let sorted = SecretQuery { order: SecretOrder::Created, ..all() };
+    is_fault(list(&bench, sorted).await, SecretFault::TooManyToSort);
+
+    let first = bench.call("GET", "posture", "").await;
+    assert_eq!(first.data()["secrets"][0]["path"], "a");
+    let next = first.data()["next"].as_str().unwrap().to_owned();
+    assert!(next.starts_with("//"), "{next}");
+    let second = bench.call("GET", &format!("posture?after={next}"), "").await;
+    assert_eq!((second.data()["secrets"][0]["path"].as_str(), second.data().get("next")), (Some("z"), None));
+}
+
+/// Who writes policies of secrets can make each slow to judge, and a list asks all of them.
+#[tokio::test]
+async fn a_page_judges_a_bounded_number_of_policies() {
+    let bench = Bench::new();
+    let most = WALKED_MAX / OF_POLICY;
+    let allow = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"secretsmanager:DescribeSecret","Resource":"*"}]}"#;
+    let body = serde_json::json!({ "policy": allow, "account_id": "123456789012", "region": "us-east-1" }).to_string();
+    for n in 0..=most {
+        create(&bench, &format!("s/{n:05}"), None, "a").await.unwrap();
+        let put = bench.call("POST", &format!("policy/s/{n:05}"), &body).await;
+        assert!(put.status < 300, "{put:?}");
+    }
+    let page = list(&bench, SecretQuery { limit: 2 * most, ..all() }).await.unwrap();
+    assert_eq!(page.secrets.len(), most);
+    let page = list(&bench, SecretQuery { limit: 2 * most, after: page.next.unwrap(), ..all() }).await.unwrap();
+    assert_eq!((page.secrets.len(), page.next), (1, None));
 }

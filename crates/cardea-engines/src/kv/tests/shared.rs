@@ -453,11 +453,11 @@ async fn what_the_caller_may_not_see_is_left_out_everywhere() {
     let page = list(&bench, SecretQuery { limit: 1, ..all() }).await.unwrap();
     assert_eq!(names(&page), ["a"]);
     let next = page.next.unwrap();
-    assert_eq!(next, SecretCursor { after: "a".to_owned(), skip: 0, at_ms: 0 });
+    assert_eq!(next, SecretCursor { after: "a".to_owned(), ..SecretCursor::default() });
     let page = list(&bench, SecretQuery { limit: 1, after: next, ..all() }).await.unwrap();
     assert_eq!((names(&page), &page.next), (vec!["z"], &None));
     for skip in 1..4 {
-        let after = SecretCursor { after: "a".to_owned(), skip, at_ms: 0 };
+        let after = SecretCursor { after: "a".to_owned(), skip, ..SecretCursor::default() };
         let page = list(&bench, SecretQuery { limit: 1, after, ..all() }).await.unwrap();
         assert_eq!((names(&page), &page.next), (vec![], &None), "{skip}");
     }
