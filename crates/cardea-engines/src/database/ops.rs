@@ -3,6 +3,7 @@
 
 use super::model::{Config, Credential, NewConfig, PendingPassword, Role, Rotation};
 use super::template::{self, Inputs, Template};
+use cardea_crypto::constant_time;
 use cardea_crypto::random::base62;
 use cardea_model::{Error, SecretText, TtlSeconds};
 use cardea_sdk::Context;
@@ -60,6 +61,9 @@ pub async fn changed_config(
 ) -> Result<NewConfig, Error> {
     let before = cx.state.get::<Config>(name).await?;
     let replaces = before.as_ref().map(|config| config.serial);
+    if let Some(before) = &before {
+        check_owner(cx, name, before, change)?;
+    }
     let mut config = before.unwrap_or_else(|| Config {
         plugin_name: String::new(),
         connection: Connection {
@@ -117,6 +121,42 @@ pub async fn changed_config(
         cx.warn("max_idle_connections and max_connection_lifetime are kept, but have no effect: idle connections are closed after a minute");
     }
     Ok(NewConfig { name: name.to_owned(), config, replaces })
+}
+
+/// Where an address has the password.
+const PASSWORD_MARK: &str = "{{password}}";
+
+/// New passwords, and those that are tried, go where a connection leads: who may change settings, and no more, must not have them
+/// sent to himself. He moves it if he knows the password that is stored, and stores another only if it opens the door that is
+/// there; otherwise he would know it then. A password that nobody knows was rotated: a moved database then takes sudo.
+fn check_owner(cx: &Context<'_>, name: &str, before: &Config, change: &ConfigChange) -> Result<(), Error> {
+    let stays = |given: &Option<String>, known: &str| given.as_ref().is_none_or(|given| given == known);
+    let known = &before.connection;
+    let same = |given: &SecretText, known: &SecretText| {
+        constant_time::eq(given.expose().as_bytes(), known.expose().as_bytes())
+    };
+    let stays = stays(&change.plugin_name, &before.plugin_name)
+        && stays(&change.username, &known.username)
+        && stays(&change.tls_ca, &known.tls_ca)
+        && change.connection_url.as_ref().is_none_or(|given| same(given, &known.url));
+    let is_used = known.url.expose().contains(PASSWORD_MARK) && !known.password.is_empty();
+    let shown = change.password.as_ref().map(|given| same(given, &known.password));
+    let may = match (stays, shown) {
+        (true, None | Some(true)) => true,
+        (true, Some(false)) => change.verify,
+        (false, shown) => shown == Some(true) && is_used,
+    };
+    if may || cx.rights.has_sudo(&format!("{}config/{name}", cx.mount.path)) {
+        return Ok(());
+    }
+    Err(Error::invalid(match stays {
+        true => {
+            "another `password` is tried out before it is stored: `verify_connection` false takes sudo on this path"
+        }
+        false => {
+            "field `password` is to be the one that is stored where `plugin_name`, `connection_url`, `username` or `tls_ca` changes; without it that takes sudo on this path"
+        }
+    }))
 }
 
 fn set<T: Clone>(field: &mut T, wanted: &Option<T>) {

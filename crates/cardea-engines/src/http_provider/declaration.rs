@@ -142,6 +142,11 @@ impl Requests {
         }
         let find = self.find.as_ref().map(|find| &find.first);
         let asks_for_token = [Some(&self.create), Some(&self.revoke), find, self.used.as_ref()];
+        // Where it could never be sent, no rotation is to find that out.
+        let fits = provider.admin_token.expose().bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        if !fits && asks_for_token.into_iter().flatten().any(|ask| ask.heads(Name::AdminToken)) {
+            return Err(Error::invalid("field `admin_token` has a character that no header can have"));
+        }
         if provider.admin_token.is_empty() && asks_for_token.into_iter().flatten().any(|ask| ask.has(Name::AdminToken))
         {
             return Err(Error::invalid("field `admin_token` is missing: a request has its place"));

@@ -108,7 +108,13 @@ impl Request {
     /// Whether what the provider hears depends on this.
     #[must_use]
     pub fn has(&self, name: Name) -> bool {
-        self.says(name) || self.headers.iter().any(|(_, text)| text.has(name))
+        self.says(name) || self.heads(name)
+    }
+
+    /// Whether a header has it.
+    #[must_use]
+    pub fn heads(&self, name: Name) -> bool {
+        self.headers.iter().any(|(_, text)| text.has(name))
     }
 
     /// The same, but for headers: those are not what a request is about.

@@ -31,7 +31,7 @@ pub static ROUTES: &[Route<Op>] = &[
         .clear(&["address", "id_member", "value_member"])
         .help("Declares how keys are made, tried and revoked at a provider. What is left out stays; an empty `find` or `used` removes it.")
         .example(
-            r#"{"address": "https://api.example", "admin_token": "…", "headers": {"authorization": "Bearer {{admin_token}}"}, "create": {"request": {"method": "POST", "path": "/v1/users/{{username}}/keys", "json": {"label": "{{token}}"}}, "id": "/id", "value": "/key"}, "test": {"request": {"method": "GET", "path": "/v1/me", "headers": {"authorization": "Bearer {{value}}"}}}, "revoke": {"request": {"method": "DELETE", "path": "/v1/users/{{username}}/keys/{{id}}"}}, "find": {"request": {"method": "GET", "path": "/v1/users/{{username}}/keys"}, "items": "/keys", "id": "/id", "label": "/label"}}"#,
+            r#"{"address": "https://api.example", "admin_token": "the provider's own", "headers": {"authorization": "Bearer {{admin_token}}"}, "create": {"request": {"method": "POST", "path": "/v1/users/{{username}}/keys", "json": {"label": "{{token}}"}}, "id": "/id", "value": "/key"}, "test": {"request": {"method": "GET", "path": "/v1/me", "headers": {"authorization": "Bearer {{value}}"}}}, "revoke": {"request": {"method": "DELETE", "path": "/v1/users/{{username}}/keys/{{id}}"}}, "find": {"request": {"method": "GET", "path": "/v1/users/{{username}}/keys"}, "items": "/keys", "id": "/id", "label": "/label"}}"#,
         ),
     Route::delete("config-delete", "config/{name}", |p| Bound::read(p, |named: Named| Op::Delete(named.name)))
         .help("Forgets a declaration; keys that were made by it stay at the provider."),

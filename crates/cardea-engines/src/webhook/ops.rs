@@ -1,6 +1,7 @@
 //! One function an operation. What is configured is checked before it is stored; nothing here talks to anybody.
 
 use super::model::Hook;
+use cardea_crypto::constant_time;
 use cardea_model::{Error, SecretText};
 use cardea_sdk::{Address, Context};
 
@@ -22,7 +23,11 @@ pub struct Change {
 /// # Errors
 /// A field is missing or wrong; the words name it.
 pub async fn write(cx: &mut Context<'_>, name: &str, change: &Change) -> Result<(), Error> {
-    let mut hook = cx.state.get::<Hook>(name).await?.unwrap_or_default();
+    let before = cx.state.get::<Hook>(name).await?;
+    if let Some(before) = &before {
+        check_owner(cx, name, before, change)?;
+    }
+    let mut hook = before.unwrap_or_default();
     if let Some(address) = &change.address {
         hook.address.clone_from(address);
     }
@@ -44,4 +49,23 @@ pub async fn write(cx: &mut Context<'_>, name: &str, change: &Change) -> Result<
         return Err(Error::invalid(words));
     }
     cx.state.put(name, &hook)
+}
+
+/// Values of secrets go where a webhook leads: who may change settings, and no more, must not have them sent to himself. He
+/// moves it if he knows the secret that is stored, and changes that only with sudo, or he would know it then.
+fn check_owner(cx: &Context<'_>, name: &str, before: &Hook, change: &Change) -> Result<(), Error> {
+    let stays = |given: &Option<String>, known: &str| given.as_ref().is_none_or(|given| given == known);
+    let shown = change
+        .secret
+        .as_ref()
+        .map(|given| constant_time::eq(given.expose().as_bytes(), before.secret.expose().as_bytes()));
+    let stays = stays(&change.address, &before.address) && stays(&change.ca_pem, &before.ca_pem);
+    match shown {
+        Some(true) => Ok(()),
+        None if stays => Ok(()),
+        _ if cx.rights.has_sudo(&format!("{}config/{name}", cx.mount.path)) => Ok(()),
+        _ => Err(Error::invalid(
+            "field `secret` is to be the one that is stored where `address` or `ca_pem` changes; another one takes sudo on this path",
+        )),
+    }
 }

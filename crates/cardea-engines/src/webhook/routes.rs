@@ -26,7 +26,7 @@ pub static ROUTES: &[Route<Op>] = &[
     Route::write("config-write", "config/{name}", |p| Bound::read(p, write))
         .upsert()
         .clear(&["address"])
-        .help("Configures who is asked for the steps of a rotation. What is left out stays.")
+        .help("Configures who is asked for the steps of a rotation. What is left out stays. Who changes where it leads gives the stored secret again, or has sudo; another secret takes sudo.")
         .example(
             r#"{"address": "https://rotate.example/cardea", "secret": "at least 32 characters, better random ones"}"#,
         ),

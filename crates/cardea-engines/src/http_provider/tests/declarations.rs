@@ -65,6 +65,8 @@ async fn what_a_declaration_must_not_be() {
             "field `create` has a member that is not known: it may have one of `method`",
         ),
         ("/create/SECRET", json!(1), "field `create` has a member that is not known: it may have one of `request`"),
+        ("/admin_token", json!("SECRET\r\nhost: evil"), "field `admin_token` has a character that no header can have"),
+        ("/admin_token", json!("SECRETé"), "field `admin_token` has a character that no header can have"),
         ("/create/success", json!([302]), "field `create.success`"),
         ("/create/success", json!([]), "field `create.success`"),
         ("/create/success", json!(["SECRET"]), "field `create` has a member of the wrong type"),
