@@ -63,10 +63,10 @@ pub struct Active {
     pub rotating: tokio::sync::Mutex<()>,
     /// Who read which secret, as far as the log was looked at.
     pub readers: Readers,
-    /// Rekeying in progress.
-    pub rekey: tokio::sync::Mutex<Option<crate::rekey::Rekey>>,
-    /// A root generation in progress.
-    pub root_attempt: tokio::sync::Mutex<Option<crate::root_attempt::RootAttempt>>,
+    /// Rekeying in progress. Nobody waits while holding it: what a commit made true takes effect at once.
+    pub rekey: Mutex<Option<crate::rekey::Rekey>>,
+    /// Root generations in progress, in the order in which they began; the same holds of it.
+    pub root_attempts: Mutex<Vec<crate::root_attempt::RootAttempt>>,
 }
 
 impl Active {

@@ -2,6 +2,8 @@
 //! take effect in memory once their commit is durable.
 
 use crate::mounts::MountChange;
+use crate::rekey::Rekey;
+use crate::root_attempt::RootAttempt;
 use crate::wrapping::Content;
 use cardea_barrier::Keyring;
 use cardea_model::{AuthGrant, Body, LeaseFacts, WrapFacts};
@@ -44,10 +46,14 @@ pub enum After {
     Devices,
     /// An operator accepted a restored backup: revocation goes on.
     Thaw,
-    /// New shares are durable: the rekey is over.
+    /// New shares are durable, or the rekey was given up: it is over.
     RekeyDone,
-    /// A root token from shares is durable: its attempt is over.
-    RootMade,
+    /// A root generation is recorded: it begins.
+    RootBegun(Box<RootAttempt>),
+    /// These root generations are over, by their nonces: done, or given up.
+    RootOver(Vec<String>),
+    /// A rekey is recorded: it begins.
+    RekeyBegun(Box<Rekey>),
     /// Seal the server once the answer is out.
     Seal,
 }

@@ -368,8 +368,8 @@ impl Node {
             breakers: revoker::Breakers::default(),
             rotating: tokio::sync::Mutex::new(()),
             readers: crate::readers::Readers::default(),
-            rekey: tokio::sync::Mutex::new(None),
-            root_attempt: tokio::sync::Mutex::new(None),
+            rekey: std::sync::Mutex::new(None),
+            root_attempts: std::sync::Mutex::new(Vec::new()),
         }))
     }
 

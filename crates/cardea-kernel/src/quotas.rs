@@ -2,11 +2,20 @@
 //! so that nobody can fill the log or the disk by being refused.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 
 /// Sources remembered at once; further ones share one count.
 const SOURCES_MAX: usize = 10_000;
+
+/// What counts as one source: whoever holds one IPv6 address holds the /64 around it.
+#[must_use]
+pub fn source(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
 
 /// Counters of refusals a source.
 pub struct Strangers {
@@ -30,7 +39,8 @@ impl Strangers {
     }
 
     /// Whether this refusal gets a record of its own; otherwise it is counted.
-    pub fn record_singly(&self, source: IpAddr, now_s: u64) -> bool {
+    pub fn record_singly(&self, peer: IpAddr, now_s: u64) -> bool {
+        let source = source(peer);
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if state.second != now_s {
             state.second = now_s;
@@ -79,5 +89,14 @@ mod tests {
         assert_eq!(strangers.take_counts(100), [(Some(source), 7)]);
         assert!(strangers.take_counts(100).is_empty());
         assert!(strangers.record_singly(source, 6), "a new second");
+    }
+
+    #[test]
+    fn whoever_holds_a_network_of_ipv6_is_one_source() {
+        let strangers = Strangers::new(3);
+        let address = |n: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n));
+        assert_eq!((0..100).filter(|n| strangers.record_singly(address(*n), 5)).count(), 3);
+        assert!(strangers.record_singly(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1)), 5));
+        assert_eq!(source("::ffff:10.0.0.1".parse().unwrap()), IpAddr::from([10, 0, 0, 1]));
     }
 }

@@ -7,6 +7,7 @@ use cardea_crypto::constant_time;
 use cardea_crypto::random::{Randomness, uuid4};
 use cardea_model::{Error, SecretBytes};
 use cardea_storage::txn::Txn;
+use std::sync::{MutexGuard, PoisonError};
 
 /// Where the seal's record is kept; plain, because a sealed server must read it.
 pub const SEAL_KEY: &[u8] = b"core/seal";
@@ -56,6 +57,11 @@ impl Rekey {
         self.collector.progress()
     }
 
+    /// Takes its place, now that its record is durable; one that began beside it at the same moment may have.
+    pub fn take_place(self, active: &Active) {
+        current(active).get_or_insert(self);
+    }
+
     /// Nonce and progress of the proof, if the new shares wait for it.
     #[must_use]
     pub fn proof(&self) -> Option<(&str, usize)> {
@@ -64,25 +70,31 @@ impl Rekey {
     }
 }
 
+/// The rekey in progress.
+pub fn current(active: &Active) -> MutexGuard<'_, Option<Rekey>> {
+    active.rekey.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The current seal record.
 pub async fn seal_record(txn: &mut Txn) -> Result<SealRecord, Error> {
     let bytes = txn.get_plain(SEAL_KEY).await?.ok_or_else(|| Error::invalid("server is not initialized"))?;
     SealRecord::decode(&bytes)
 }
 
-/// Begins; `None` in `active.rekey` means that no rekey is in progress.
-pub async fn begin(active: &Active, txn: &mut Txn, settings: SealSettings, verified: bool) -> Result<(), Error> {
+/// A new rekey, which begins once it is recorded; `None` in `active.rekey` means that none is in progress.
+///
+/// # Errors
+/// One is in progress, or the seal has no shares.
+pub async fn begin(active: &Active, txn: &mut Txn, settings: SealSettings, verified: bool) -> Result<Rekey, Error> {
     let record = seal_record(txn).await?;
     if record.kind != SealKind::Shamir {
         return Err(Error::invalid("the seal has no shares: replace the key file to change its key"));
     }
-    let mut current = active.rekey.lock().await;
-    if current.is_some() {
+    if current(active).is_some() {
         return Err(Error::invalid("rekey already in progress"));
     }
     let nonce = uuid4(&*active.rng);
-    *current = Some(Rekey { nonce, settings, collector: ShareCollector::default(), verified, made: None });
-    Ok(())
+    Ok(Rekey { nonce, settings, collector: ShareCollector::default(), verified, made: None })
 }
 
 /// Takes one old share. Returns the new shares once there were enough.
@@ -96,7 +108,7 @@ pub async fn update(
     share: SecretBytes,
 ) -> Result<Option<NewShares>, Error> {
     let record = seal_record(txn).await?;
-    let mut guard = active.rekey.lock().await;
+    let mut guard = current(active);
     let Some(current) = guard.as_mut() else { return Err(Error::invalid("no rekey in progress")) };
     if !constant_time::eq(current.nonce.as_bytes(), nonce.as_bytes()) {
         return Err(Error::invalid("incorrect nonce supplied"));
@@ -134,7 +146,9 @@ pub async fn update(
 /// # Errors
 /// Nothing waits for a proof, the nonce is not the proof's, or the shares are not the new ones (the proof starts over).
 pub async fn verify(active: &Active, txn: &mut Txn, nonce: &str, share: SecretBytes) -> Result<bool, Error> {
-    let mut guard = active.rekey.lock().await;
+    // Read, so that a change of the seal in between is a conflict.
+    seal_record(txn).await?;
+    let mut guard = current(active);
     let none = || Error::invalid("no rekey verification in progress");
     let made = guard.as_mut().and_then(|rekey| rekey.made.as_mut()).ok_or_else(none)?;
     let proof = made.proof.as_mut().ok_or_else(none)?;
@@ -152,21 +166,18 @@ pub async fn verify(active: &Active, txn: &mut Txn, nonce: &str, share: SecretBy
         }
         proof.completed_by = Some(given);
     }
-    // Read, so that a change of the seal in between is a conflict.
-    seal_record(txn).await?;
     txn.put_plain(SEAL_KEY, made.record.encode()?);
     Ok(true)
 }
 
 /// Begins the proof anew, under a new nonce; the new shares stay what they are.
-pub async fn restart_proof(active: &Active) {
-    if let Some(proof) = active.rekey.lock().await.as_mut().and_then(|r| r.made.as_mut()).and_then(|m| m.proof.as_mut())
-    {
+pub fn restart_proof(active: &Active) {
+    if let Some(proof) = current(active).as_mut().and_then(|r| r.made.as_mut()).and_then(|m| m.proof.as_mut()) {
         *proof = Proof::new(&*active.rng);
     }
 }
 
 /// Ends a rekey, done or given up.
-pub async fn end(active: &Active) {
-    *active.rekey.lock().await = None;
+pub fn end(active: &Active) {
+    *current(active) = None;
 }

@@ -9,7 +9,7 @@ use crate::documents::Asker;
 use crate::extra::{After, Extra};
 use crate::surroundings::{self, AclRights};
 use crate::wrapping::{self, Content, Surroundings};
-use crate::{login, relearn, tokens};
+use crate::{login, rekey, relearn, root_attempt, tokens};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cardea_model::{
@@ -90,7 +90,7 @@ pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unrele
         let (result, warnings) = run(active, &pending, &mut txn, &rights).await;
         match result {
             Err(Failed { error, keep_writes }) => {
-                if !keep_writes {
+                if !keep_writes || !txn.has_writes() {
                     return Err(pending.refuse(active, active.sealed.txn(), error, warnings).await);
                 }
                 match pending.try_refuse(txn, &error).await {
@@ -105,13 +105,19 @@ pub async fn dispatch(active: &Arc<Active>, recorded: Recorded) -> Result<Unrele
             Ok(Ran::Done(mut content, after)) => {
                 content.warnings.extend(warnings);
                 content.warnings.extend(ignored(&pending.unknown));
-                match finish(active, &mut pending, txn, content).await {
+                match finish(active, &mut pending, txn, content, !after.is_empty()).await {
                     Ok(mut unreleased) => {
                         unreleased.seal_after = take_effect(active, after);
                         return Ok(unreleased.with(pending));
                     }
                     Err(Finish::Commit(CommitError::Conflict)) => {
                         tokio::task::yield_now().await;
+                    }
+                    // Nothing happened, and that is what the record says.
+                    Err(Finish::Commit(failed @ CommitError::Invalid(_))) => {
+                        return Err(pending
+                            .refuse(active, active.sealed.txn(), commit_error(failed), Vec::new())
+                            .await);
                     }
                     Err(Finish::Commit(failed)) => {
                         if matches!(failed, CommitError::Unknown(_)) && !after.is_empty() {
@@ -290,16 +296,18 @@ enum Finish {
     Error(Error),
 }
 
-/// Shapes, wraps, records and commits.
+/// Shapes, wraps, records and commits. What takes effect in memory does so behind its record, too: nothing may come of a request
+/// that left none.
 async fn finish(
     active: &Active,
     pending: &mut Pending,
     mut txn: Txn,
     mut content: AnswerContent,
+    takes_effect: bool,
 ) -> Result<Finished, Finish> {
     shape_and_wrap(active, pending, &mut txn, &mut content).map_err(Finish::Error)?;
     let seen = txn.seen();
-    if !txn.has_writes() {
+    if !txn.has_writes() && !takes_effect {
         return Ok(Finished { content, recorded: false, seen, seal_after: false });
     }
     if let Some(record) = pending.completed(&content).map_err(Finish::Error)? {
@@ -470,16 +478,10 @@ pub(super) fn take_effect(active: &Active, after: Vec<After>) -> bool {
                 active.frozen.store(false, std::sync::atomic::Ordering::Release);
                 active.wake.notify_waiters();
             }
-            After::RekeyDone => {
-                if let Ok(mut rekey) = active.rekey.try_lock() {
-                    *rekey = None;
-                }
-            }
-            After::RootMade => {
-                if let Ok(mut attempt) = active.root_attempt.try_lock() {
-                    *attempt = None;
-                }
-            }
+            After::RekeyBegun(rekey) => rekey.take_place(active),
+            After::RekeyDone => rekey::end(active),
+            After::RootBegun(attempt) => attempt.take_place(active),
+            After::RootOver(nonces) => root_attempt::end(active, &nonces),
             After::Seal => seal = true,
         }
     }

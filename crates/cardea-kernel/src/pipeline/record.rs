@@ -156,18 +156,31 @@ pub async fn record(active: &Active, decided: Decided) -> Result<Recorded, Refus
     });
     if !allowed {
         Metrics::add(&active.metrics.denied, 1);
-        let singly =
-            known || active.strangers.record_singly(from.request.origin.peer.ip().to_canonical(), from.now.unix_s());
+        let singly = known || active.strangers.record_singly(from.request.origin.peer.ip(), from.now.unix_s());
         if let (Some(open), true) = (open, singly) {
             let done = open.complete(log::Outcome::denied("permission denied"));
             Box::pin(append(active, &done)).await.map_err(&refusal)?;
         }
         return Err(refusal(from.who.denial()));
     }
+    // What takes no credential at all is not to be had without end: each answer would be a record.
+    let costs_nothing = match facts.map(|facts| facts.access) {
+        Some(Access::SudoOrShares) => true,
+        Some(Access::Anonymous) => {
+            resolved.action == Action::Read && matches!(from.request.credential, Credential::None)
+        }
+        _ => false,
+    };
+    if wanted
+        && costs_nothing
+        && !known
+        && !active.strangers.record_singly(from.request.origin.peer.ip(), from.now.unix_s())
+    {
+        return Err(refusal(Error::new(Cause::RateLimited, "too many requests without a credential, try again later")));
+    }
     let pending_parts = match resolved.what {
         What::Nothing { error, hint, .. } => {
-            let singly = known
-                || active.strangers.record_singly(from.request.origin.peer.ip().to_canonical(), from.now.unix_s());
+            let singly = known || active.strangers.record_singly(from.request.origin.peer.ip(), from.now.unix_s());
             if let (Some(open), true) = (open, singly) {
                 Box::pin(append(active, &open.complete(outcome_of(&error)))).await.map_err(&refusal)?;
             }
@@ -292,10 +305,21 @@ impl Pending {
     /// The same where nothing but the record is to be written.
     pub async fn refuse(&self, active: &Active, txn: Txn, error: Error, warnings: Vec<String>) -> Refusal {
         Metrics::add(&active.metrics.refused, 1);
+        if self.is_counted(active) && !txn.has_writes() {
+            return self.refusal(error, warnings);
+        }
         match Box::pin(self.try_refuse(txn, &error)).await {
             Ok(()) => self.refusal(error, warnings),
             Err(failed) => self.unrecorded(commit_error(failed)),
         }
+    }
+
+    /// Whether this refusal of a stranger is counted instead of recorded: nobody fills the log by being refused, by an auth method
+    /// either.
+    fn is_counted(&self, active: &Active) -> bool {
+        self.caller.is_none()
+            && !self.announced
+            && !active.strangers.record_singly(self.origin.peer.ip(), self.now.unix_s())
     }
 
     pub fn refusal(&self, error: Error, warnings: Vec<String>) -> Refusal {

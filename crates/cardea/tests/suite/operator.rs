@@ -170,9 +170,11 @@ fn a_root_token_is_generated_and_read() {
     assert_eq!(outcome.code, 0, "{}", outcome.err);
     assert!(outcome.out.contains("OTP           abcd") && outcome.out.contains("Progress      0/2"), "{}", outcome.out);
     assert_eq!(begun.asked(), [r"PUT /v1/sys/generate-root/attempt {}"]);
-    let given =
-        world(&[("GET /v1/sys/generate-root/attempt", 200, BEGUN), ("PUT /v1/sys/generate-root/update", 200, DONE)])
-            .typed("share\n");
+    let given = world(&[
+        ("GET /v1/sys/generate-root/attempt?nonce=nnn", 200, BEGUN),
+        ("PUT /v1/sys/generate-root/update", 200, DONE),
+    ])
+    .typed("share\n");
     let outcome = given.run("operator generate-root -nonce=nnn -");
     assert!(outcome.out.contains("Encoded Token    CRQQSg"), "{}{}", outcome.out, outcome.err);
     assert_eq!(given.asked()[1], r#"PUT /v1/sys/generate-root/update {"key":"share","nonce":"nnn"}"#);
@@ -194,8 +196,12 @@ fn a_root_token_is_generated_and_read() {
     }
     let cancelled = world(&[("DELETE /v1/sys/generate-root/attempt", 204, "")]);
     assert_eq!(cancelled.run("operator generate-root -cancel").code, 0);
-    let idle = world(&[("GET /v1/sys/generate-root/attempt", 200, r#"{"started":false,"nonce":""}"#)]);
+    let idle = world(&[("GET /v1/sys/generate-root/attempt?nonce=n", 200, r#"{"started":false,"nonce":""}"#)]);
     assert!(idle.run("operator generate-root -nonce=n share").err.starts_with("No root generation is in progress."));
+    // To who has no right of its own the server tells no nonce.
+    let untold =
+        world(&[("GET /v1/sys/generate-root/attempt", 200, r#"{"started":true,"nonce":""}"#)]).typed("share\n");
+    assert!(untold.run("operator generate-root").err.starts_with("Missing nonce value"));
 }
 
 #[test]

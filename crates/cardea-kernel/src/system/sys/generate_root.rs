@@ -5,6 +5,7 @@ use super::Op as SysOp;
 use crate::active::Active;
 use crate::extra::{After, Extra};
 use crate::metrics::Metrics;
+use crate::root_attempt::{Asking, Progress};
 use crate::{event, root_attempt, sealed};
 use cardea_model::{Action, Body, Envelope, Error, Params, Payload, SecretText};
 use cardea_sdk::route::{Access, Bound, Route};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 pub enum Op {
-    Status,
+    Status { nonce: String },
     Begin { otp: Option<SecretText> },
     Cancel { nonce: String },
     Update { key: SecretText, nonce: String },
@@ -28,7 +29,7 @@ struct BeginInput {
 }
 
 #[derive(Deserialize)]
-struct CancelInput {
+struct NonceInput {
     #[serde(default)]
     nonce: String,
 }
@@ -44,11 +45,14 @@ const STATUS_FIELDS: &[&str] = &["nonce", "started", "progress", "required", "co
 pub(super) fn routes() -> Vec<Route<SysOp>> {
     let attempt = "generate-root/attempt";
     vec![
-        Route::read("generate-root-status", attempt, |p| Bound::plain(p, SysOp::GenerateRoot(Op::Status)))
+        Route::read("generate-root-status", attempt, |p| {
+            Bound::read(p, |i: NonceInput| SysOp::GenerateRoot(Op::Status { nonce: i.nonce }))
+        })
+            .clear(&["nonce"])
             .access(Access::SudoOrShares)
             .envelope(Envelope::Bare)
             .clear_answer(STATUS_FIELDS)
-            .help("How far a root generation is."),
+            .help("How far a root generation is. Without a token it takes the nonce of the attempt."),
         Route::write("generate-root-begin", attempt, begin)
             .access(Access::SudoOrShares)
             .envelope(Envelope::Bare)
@@ -56,7 +60,7 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
             .help("Begins a root generation. The token will come back under a one-time password, which is made and shown once if none is given. An attempt ends by itself after ten minutes.")
             .example("{}"),
         Route::delete("generate-root-cancel", attempt, |p| {
-            Bound::read(p, |i: CancelInput| SysOp::GenerateRoot(Op::Cancel { nonce: i.nonce }))
+            Bound::read(p, |i: NonceInput| SysOp::GenerateRoot(Op::Cancel { nonce: i.nonce }))
         })
         .access(Access::SudoOrShares)
         .action(Action::Delete)
@@ -97,42 +101,48 @@ struct Status {
     otp_length: usize,
 }
 
-async fn status(active: &Active, cx: &mut Context<'_>) -> Result<Status, Error> {
+impl From<Progress> for Status {
+    fn from(known: Progress) -> Self {
+        Self {
+            started: known.started,
+            nonce: known.nonce,
+            progress: known.progress,
+            required: known.required,
+            complete: false,
+            encoded_token: String::new(),
+            encoded_root_token: String::new(),
+            pgp_fingerprint: "",
+            otp: SecretText::default(),
+            otp_length: known.password_chars,
+        }
+    }
+}
+
+async fn status(active: &Active, cx: &mut Context<'_>, asking: Asking, nonce: &str) -> Result<Status, Error> {
     let now = cx.now;
-    let known = root_attempt::progress(active, cx.state.kernel_side(), now).await?;
-    Ok(Status {
-        started: known.started,
-        nonce: known.nonce,
-        progress: known.progress,
-        required: known.required,
-        complete: false,
-        encoded_token: String::new(),
-        encoded_root_token: String::new(),
-        pgp_fingerprint: "",
-        otp: SecretText::default(),
-        otp_length: known.password_chars,
-    })
+    root_attempt::progress(active, cx.state.kernel_side(), asking, nonce, now).await.map(Status::from)
 }
 
 pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
     let now = cx.now;
+    let by_right = cx.rights.has_sudo(&format!("{}generate-root/attempt", cx.mount.path));
+    let asking = Asking { by_right, peer: cx.origin.peer.ip() };
     match op {
-        Op::Status => Done::object(&status(active, cx).await?),
+        Op::Status { nonce } => Done::object(&status(active, cx, asking, nonce).await?),
         Op::Begin { otp } => {
-            let made = root_attempt::begin(active, otp.as_ref().map(SecretText::duplicate), now).await?;
-            let otp = made.unwrap_or_default();
-            Done::object(&Status { otp, ..status(active, cx).await? })
+            let (begun, made) = root_attempt::begin(active, asking, otp.as_ref().map(SecretText::duplicate), now)?;
+            let known = status(active, cx, asking, begun.nonce()).await?;
+            let (started, nonce, otp) = (true, begun.nonce().to_owned(), made.unwrap_or_default());
+            let answer = Status { started, nonce, otp, ..known };
+            let extra = Extra { after: vec![After::RootBegun(Box::new(begun))], ..Extra::default() };
+            Ok(Extra::with(Body::Object(Payload::of(&answer)?), extra))
         }
-        Op::Cancel { nonce } => {
-            let by_right = cx.rights.has_sudo(&format!("{}generate-root/attempt", cx.mount.path));
-            root_attempt::cancel(active, nonce, by_right, now).await?;
-            Ok(Done::empty())
-        }
+        Op::Cancel { nonce } => Ok(Extra::after(After::RootOver(root_attempt::cancel(active, asking, nonce, now)?))),
         Op::Update { key, nonce } => {
             let share = sealed::decode_share(key)?;
-            let before = status(active, cx).await?;
+            let before = status(active, cx, asking, nonce).await?;
             match root_attempt::update(active, cx.state.kernel_side(), nonce, share, now).await? {
-                None => Done::object(&status(active, cx).await?),
+                None => Done::object(&status(active, cx, asking, nonce).await?),
                 Some(encoded) => {
                     let happened = event::Event { what: "token.root_generated", subject: "", detail: "", path: "" };
                     event::append(active, cx.state.kernel_side(), happened, now)?;
@@ -144,7 +154,7 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
                         encoded_root_token: encoded,
                         ..before
                     };
-                    let extra = Extra { after: vec![After::RootMade], ..Extra::default() };
+                    let extra = Extra { after: vec![After::RootOver(vec![nonce.clone()])], ..Extra::default() };
                     Ok(Extra::with(Body::Object(Payload::of(&answer)?), extra))
                 }
             }

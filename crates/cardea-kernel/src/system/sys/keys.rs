@@ -150,8 +150,8 @@ struct VerifyStatus {
     progress: usize,
 }
 
-async fn verify_status(active: &Active) -> Result<VerifyStatus, Error> {
-    let current = active.rekey.lock().await;
+fn verify_status(active: &Active) -> Result<VerifyStatus, Error> {
+    let current = rekey::current(active);
     let waiting = current.as_ref().and_then(|rekey| Some((rekey.settings, rekey.proof()?)));
     let (settings, (nonce, progress)) = waiting.ok_or_else(|| Error::invalid("no rekey verification in progress"))?;
     Ok(VerifyStatus { nonce: nonce.to_owned(), started: true, t: settings.threshold, n: settings.shares, progress })
@@ -159,21 +159,24 @@ async fn verify_status(active: &Active) -> Result<VerifyStatus, Error> {
 
 async fn rekey_status(active: &Active, cx: &mut Context<'_>) -> Result<RekeyStatus, Error> {
     let required = rekey::seal_record(cx.state.kernel_side()).await?.settings.threshold;
-    let current = active.rekey.lock().await;
+    Ok(status_of(rekey::current(active).as_ref(), required))
+}
+
+fn status_of(current: Option<&rekey::Rekey>, required: u8) -> RekeyStatus {
     let idle = SealSettings { shares: 0, threshold: 0 };
-    let settings = current.as_ref().map_or(idle, |rekey| rekey.settings);
-    Ok(RekeyStatus {
-        nonce: current.as_ref().map(|rekey| rekey.nonce.clone()).unwrap_or_default(),
+    let settings = current.map_or(idle, |rekey| rekey.settings);
+    RekeyStatus {
+        nonce: current.map(|rekey| rekey.nonce.clone()).unwrap_or_default(),
         started: current.is_some(),
         t: settings.threshold,
         n: settings.shares,
-        progress: current.as_ref().map_or(0, rekey::Rekey::progress),
+        progress: current.map_or(0, rekey::Rekey::progress),
         required,
         pgp_fingerprints: None,
         backup: false,
-        verification_required: current.as_ref().is_some_and(|rekey| rekey.verified),
-        verification_nonce: current.as_ref().and_then(|rekey| rekey.proof()).map(|(nonce, _)| nonce.to_owned()),
-    })
+        verification_required: current.is_some_and(|rekey| rekey.verified),
+        verification_nonce: current.and_then(|rekey| rekey.proof()).map(|(nonce, _)| nonce.to_owned()),
+    }
 }
 
 pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) -> Result<Outcome, Error> {
@@ -209,13 +212,12 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
         Op::RekeyStatus => Done::object(&rekey_status(active, cx).await?),
         Op::RekeyBegin { shares, threshold, verified } => {
             let settings = SealSettings::checked(*shares, *threshold)?;
-            rekey::begin(active, cx.state.kernel_side(), settings, *verified).await?;
-            Done::object(&rekey_status(active, cx).await?)
+            let begun = rekey::begin(active, cx.state.kernel_side(), settings, *verified).await?;
+            let required = rekey::seal_record(cx.state.kernel_side()).await?.settings.threshold;
+            let body = Body::Object(cardea_model::Payload::of(&status_of(Some(&begun), required))?);
+            Ok(Extra::with(body, Extra { after: vec![After::RekeyBegun(Box::new(begun))], ..Extra::default() }))
         }
-        Op::RekeyCancel => {
-            rekey::end(active).await;
-            Ok(Done::empty())
-        }
+        Op::RekeyCancel => Ok(Extra::after(After::RekeyDone)),
         Op::RekeyUpdate { key, nonce } => {
             let share = sealed::decode_share(key)?;
             match rekey::update(active, cx.state.kernel_side(), nonce, share).await? {
@@ -250,15 +252,15 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
                 }
             }
         }
-        Op::VerifyStatus => Done::object(&verify_status(active).await?),
+        Op::VerifyStatus => Done::object(&verify_status(active)?),
         Op::VerifyCancel => {
-            rekey::restart_proof(active).await;
-            Done::object(&verify_status(active).await?)
+            rekey::restart_proof(active);
+            Done::object(&verify_status(active)?)
         }
         Op::VerifyUpdate { key, nonce } => {
             let share = sealed::decode_share(key)?;
             if !rekey::verify(active, cx.state.kernel_side(), nonce, share).await? {
-                return Done::object(&verify_status(active).await?);
+                return Done::object(&verify_status(active)?);
             }
             #[derive(Serialize)]
             struct Answer<'a> {

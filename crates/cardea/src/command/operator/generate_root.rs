@@ -64,7 +64,11 @@ pub fn run(call: &Call) -> Result<(), Failure> {
         }
         return print_status(call, &status);
     }
-    let status = body(&session, "Error getting root generation status", &Request::get(ATTEMPT).unwrapped())?;
+    let mut asked = Request::get(ATTEMPT).unwrapped();
+    if let Some(nonce) = given.text("nonce") {
+        asked = asked.param("nonce", nonce.to_owned());
+    }
+    let status = body(&session, "Error getting root generation status", &asked)?;
     if given.switch("status") {
         return print_status(call, &status);
     }
@@ -87,6 +91,10 @@ fn give(call: &Call, session: &Session, status: &Map<String, Value>) -> Result<(
     // Who types a share sees the nonce on the terminal; who sends one from elsewhere must know it.
     let nonce = match (argument, call.given.text("nonce")) {
         (_, Some(nonce)) => nonce,
+        // To who has no right of its own the server does not tell it.
+        (None, None) if begun.is_empty() => {
+            return Err(Failure::usage("Missing nonce value: specify it via the -nonce flag"));
+        }
         (None, None) => {
             complain(&format!("Operation nonce: {begun}"));
             begun
