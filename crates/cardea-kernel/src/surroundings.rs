@@ -5,11 +5,12 @@ use crate::documents::{Asker, ByPolicies};
 use cardea_model::mount::Mount;
 use cardea_model::{Action, Caller, Origin, Timestamp};
 use cardea_policy::iam::{Document, Verdict};
-use cardea_policy::{Acl, Operation, Query};
+use cardea_policy::{Acl, Operation, ParameterView, Query};
 use cardea_sdk::attached::Attached;
 use cardea_sdk::context::{Context, OutsideContext, Rights};
 use cardea_storage::txn::Txn;
 use cardea_storage::view::View;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The context of one operation in one transaction.
@@ -56,11 +57,11 @@ pub struct AclRights {
 
 impl Rights for AclRights {
     fn allows(&self, action: Action, path: &str) -> bool {
-        self.acl.decide(&Query::plain(operation(action), path)).allowed
+        self.acl.decide(&question(action, path)).allowed
     }
 
     fn forbids(&self, action: Action, path: &str) -> bool {
-        self.acl.decide(&Query::plain(operation(action), path)).forbids()
+        self.acl.decide(&question(action, path)).forbids()
     }
 
     fn has_sudo(&self, path: &str) -> bool {
@@ -72,7 +73,7 @@ impl Rights for AclRights {
     }
 
     fn allows_with(&self, action: Action, path: &str, attached: &Attached) -> bool {
-        let policies = ByPolicies::of(&self.acl.decide(&Query::plain(operation(action), path)));
+        let policies = ByPolicies::of(&self.acl.decide(&question(action, path)));
         self.asker.as_ref().is_some_and(|asker| asker.combine(policies, attached).allowed)
     }
 
@@ -86,6 +87,29 @@ impl Rights for AclRights {
 
     fn beginnings(&self, action: Action, folder: &str) -> Vec<String> {
         operation(action).required().map(|wanted| self.acl.beginnings(wanted, folder)).unwrap_or_default()
+    }
+}
+
+/// A change that comes with another one: with which parameters its own route would be asked, nobody knows.
+struct Unstated;
+
+impl ParameterView for Unstated {
+    fn keys(&self) -> Vec<&str> {
+        Vec::new()
+    }
+    fn value(&self, _key: &str) -> Option<&Value> {
+        None
+    }
+    fn states(&self, _key: &str) -> bool {
+        false
+    }
+}
+
+fn question(action: Action, path: &str) -> Query<'_> {
+    let plain = Query::plain(operation(action), path);
+    match action {
+        Action::Create | Action::Update | Action::Patch => Query { parameters: &Unstated, ..plain },
+        Action::Read | Action::List | Action::Delete => plain,
     }
 }
 

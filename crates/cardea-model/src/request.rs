@@ -116,6 +116,16 @@ pub enum Target {
     Key { mount: String, op: KeyOp, said: Params },
 }
 
+/// All that can be said beside an operation on a key. Other parameters of the route that does as much are not stated, so that a
+/// policy which constrains one cannot be judged.
+pub const SAID_OF_KEYS: &[&str] = &[
+    "encryption_context",
+    "source_encryption_context",
+    "destination_encryption_context",
+    "replica_region",
+    "primary_region",
+];
+
 /// What a login asks of its access key.
 #[derive(Clone, Debug, Default)]
 pub struct KeyWish {

@@ -63,6 +63,9 @@ impl Constraints {
         if let Some(key) = self.required.iter().find(|key| parameters.value(key).is_none()) {
             return Some(Violation::Missing(key.clone()));
         }
+        if let Some(unstated) = self.unstated(parameters) {
+            return Some(unstated);
+        }
         let keys = parameters.keys();
         if keys.is_empty() {
             return None;
@@ -94,6 +97,17 @@ impl Constraints {
             }
         }
         None
+    }
+}
+
+impl Constraints {
+    /// A constraint on what the request has no way to say.
+    fn unstated(&self, parameters: &dyn ParameterView) -> Option<Violation> {
+        if let Some(key) = self.denied.keys().find(|key| !parameters.states(key)) {
+            return Some(Violation::Denied(key.clone()));
+        }
+        let named = self.allowed.keys().find(|key| &***key != ANY_KEY && !parameters.states(key));
+        named.map(|key| Violation::NotAllowed(Some(key.clone())))
     }
 }
 

@@ -71,6 +71,11 @@ pub trait ParameterView {
     fn keys(&self) -> Vec<&str>;
     /// The value of one of these keys.
     fn value(&self, key: &str) -> Option<&Value>;
+    /// Whether a request at this door would say so if it had this parameter. Where it would not, nobody can judge a constraint
+    /// on it, and a rule that has one allows nothing.
+    fn states(&self, _key: &str) -> bool {
+        true
+    }
 }
 
 /// The view of a request without parameters.

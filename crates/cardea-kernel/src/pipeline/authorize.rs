@@ -47,7 +47,7 @@ pub async fn authorize(active: &Active, resolved: Resolved) -> Result<Decided, R
         (Who::Unverified(fault), _) => plain(false, fault.why()),
         (Who::Caller { .. }, Access::Authenticated) => plain(true, "the route is open to every valid token"),
         (Who::Caller { .. }, Access::Policy | Access::Sudo | Access::SudoOrShares) => {
-            let view = View { params: &resolved.params, parsed: OnceLock::new() };
+            let view = View { params: &resolved.params, stated: resolved.stated, parsed: OnceLock::new() };
             let ask = |path: &str| -> Decision {
                 acl.decide(&Query {
                     path,
@@ -83,10 +83,16 @@ pub async fn authorize(active: &Active, resolved: Resolved) -> Result<Decided, R
 /// Parameters as policies see them; parsed only if a policy constrains any.
 struct View<'p> {
     params: &'p Params,
+    /// See [`Resolved::stated`].
+    stated: Option<&'static [&'static str]>,
     parsed: OnceLock<BTreeMap<String, Value>>,
 }
 
 impl ParameterView for View<'_> {
+    fn states(&self, key: &str) -> bool {
+        self.stated.is_none_or(|stated| stated.contains(&key))
+    }
+
     fn keys(&self) -> Vec<&str> {
         self.params.names()
     }

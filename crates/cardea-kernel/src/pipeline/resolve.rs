@@ -7,7 +7,7 @@ use crate::documents::{Asker, Standing};
 use crate::surroundings;
 use cardea_model::mount::{Mount, MountClass};
 use cardea_model::operation::SecretAct;
-use cardea_model::request::KeyWish;
+use cardea_model::request::{KeyWish, SAID_OF_KEYS};
 use cardea_model::{Action, CanonicalPath, Cause, Error, KeyOp, KeyRef, Method, Params, Refusal, SecretOp, Target};
 use cardea_sdk::attached::Attached;
 use cardea_sdk::erased::{AnyEngine, BindError, BoundOp};
@@ -37,6 +37,8 @@ pub struct Resolved {
     pub(super) standing: Standing,
     /// The alias by which the request called a key.
     alias: Option<String>,
+    /// Parameters that a request of its kind says; `None` for all that its route has.
+    pub(super) stated: Option<&'static [&'static str]>,
 }
 
 /// What the name resolved to.
@@ -165,6 +167,7 @@ fn by_path(
         txn: None,
         standing: Standing::default(),
         alias: None,
+        stated: None,
     }
 }
 
@@ -187,9 +190,9 @@ enum Shared {
 
 /// Such an operation on the mount that the dialect names.
 async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared) -> Result<Resolved, Refusal> {
-    let alias = match &op {
-        Shared::Key(op) => op.key().and_then(KeyRef::alias).map(str::to_owned),
-        Shared::Secret(_) => None,
+    let (alias, stated) = match &op {
+        Shared::Key(op) => (op.key().and_then(KeyRef::alias).map(str::to_owned), Some(SAID_OF_KEYS)),
+        Shared::Secret(_) => (None, Some(&[] as &[&str])),
     };
     let found = active.mounts.now().at(&mount).cloned();
     let (name, what) = match &found {
@@ -235,6 +238,7 @@ async fn shared(active: &Active, from: Authenticated, mount: String, op: Shared)
         txn: None,
         standing: Standing::default(),
         alias,
+        stated,
     })
 }
 
