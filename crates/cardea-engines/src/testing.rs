@@ -130,7 +130,7 @@ impl Place {
             display_name: display_name.to_owned(),
             entity: None,
             known_as: None,
-            token_id: String::new(),
+            token_id: "a token".to_owned(),
             accessor: None,
             kind: TokenKind::Service,
             is_root: false,

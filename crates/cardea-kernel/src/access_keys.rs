@@ -14,8 +14,8 @@ use cardea_model::mount::MountConfig;
 use cardea_model::request::SIGNATURE_SKEW_S_MAX;
 use cardea_model::secret_bytes::stored;
 use cardea_model::{
-    AssumedRole, Caller, CredentialFault, Error, KeyFacts, NamespaceId, Payload, SecretText, SignatureScheme, Signed,
-    Timestamp, TokenKind,
+    AssumedRole, Caller, CredentialFault, Error, KeyFacts, LoginRole, NamespaceId, Payload, SecretText,
+    SignatureScheme, Signed, Timestamp, TokenKind,
 };
 use cardea_storage::json_record;
 use cardea_storage::txn::Txn;
@@ -85,6 +85,9 @@ pub struct AccessKey {
     /// The role of the login that made it; set by that alone.
     #[serde(default)]
     pub assumed_role: Option<AssumedRole>,
+    /// The login behind the token that issued it.
+    #[serde(default)]
+    pub came_by: Option<LoginRole>,
     /// Id of the token that issued it for an entity that is not its own: the key ends with it and has nothing that it lacks.
     #[serde(default)]
     pub issuer: Option<String>,
@@ -111,6 +114,7 @@ pub struct NewKey {
     pub bound_cidrs: Vec<String>,
     pub session: bool,
     pub assumed_role: Option<AssumedRole>,
+    pub came_by: Option<LoginRole>,
     pub issuer: Option<String>,
     pub now: Timestamp,
     pub expires: Timestamp,
@@ -218,6 +222,7 @@ pub fn issue(txn: &mut Txn, namespace: &NamespaceId, rng: &dyn Randomness, new: 
         policies,
         bound_cidrs: new.bound_cidrs,
         assumed_role: new.assumed_role,
+        came_by: new.came_by,
         issuer: new.issuer,
         created: new.now,
         expires,
@@ -372,10 +377,15 @@ async fn of_token(
 fn facts(owner: &str, of_entity: bool, key: &AccessKey) -> KeyFacts {
     KeyFacts {
         owner: owner.to_owned(),
+        owner_id: match &key.owner {
+            Owner::Token { id } => id.clone(),
+            Owner::Entity { id } => id.0.clone(),
+        },
         of_entity,
         name: key.name.clone(),
         narrowed: key.policies.is_some() || key.issuer.is_some(),
         assumed_role: key.assumed_role.clone(),
+        came_by: key.came_by.clone(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::mounts::Mounts;
 use crate::tokens;
 use cardea_model::arn::{Place, USUAL_MOUNT, is_name_byte};
 use cardea_model::identity::Entity;
-use cardea_model::{Caller, Credential, KeyFacts, Origin, SignatureScheme, Timestamp};
+use cardea_model::{Caller, Credential, KeyFacts, LoginRole, Origin, SignatureScheme, Timestamp};
 use cardea_policy::Decision;
 use cardea_policy::iam::{ConditionView, Document, DocumentQuery, Principal, Verdict};
 use cardea_sdk::attached::{Attached, AttachedDocument, DocumentKind, Question};
@@ -32,6 +32,8 @@ pub struct Asker {
 pub struct Standing {
     /// Mount, without `auth/`, and role of the login that made the token.
     role: Option<(String, String)>,
+    /// The same of the login behind the token that made this one, or that issued the key.
+    behind: Option<(String, String)>,
     /// The region of the signature.
     region: Option<String>,
 }
@@ -40,15 +42,18 @@ impl Standing {
     /// The role is the method's own word, and the mount's path the one that it has now. A name that a role's ARN could not hold
     /// without looking like another's is none.
     #[must_use]
-    pub fn of(mounts: &Mounts, token: Option<&tokens::Token>, credential: &Credential) -> Self {
-        let role = token.and_then(|token| token.login.as_ref()).and_then(|login| {
+    pub fn of(mounts: &Mounts, token: Option<&tokens::Token>, key: Option<&KeyFacts>, credential: &Credential) -> Self {
+        let named = |login: LoginRole| {
             let mount = mounts.by_uuid(&login.mount_uuid)?;
             let mount = mount.path.trim_start_matches("auth/").trim_end_matches('/');
-            let role = login.identification.role.as_str();
-            let plain = !role.is_empty() && role.bytes().all(is_name_byte);
+            let plain = !login.role.is_empty() && login.role.bytes().all(is_name_byte);
             let mount_is_plain = mount.bytes().all(|b| is_name_byte(b) || b == b'/');
-            (plain && mount_is_plain).then(|| (mount.to_owned(), role.to_owned()))
-        });
+            (plain && mount_is_plain).then(|| (mount.to_owned(), login.role))
+        };
+        let own = token.filter(|token| token.login.is_some()).and_then(tokens::Token::login_role);
+        let role = own.and_then(named);
+        let behind = token.and_then(|token| token.came_by.clone()).or_else(|| key.and_then(|key| key.came_by.clone()));
+        let behind = behind.and_then(named);
         let region = match credential {
             Credential::Signed(shown) => match &shown.scheme {
                 SignatureScheme::AwsV4 { region, .. } => Some(region.clone()),
@@ -56,7 +61,7 @@ impl Standing {
             },
             _ => None,
         };
-        Self { role, region }
+        Self { role, behind, region }
     }
 }
 
@@ -133,6 +138,10 @@ impl Asker {
         if let Some((mount, role)) = &self.standing.role {
             let names = if narrowed { &mut claimed } else { &mut arns };
             names.extend(names_of_role(mount, role).filter(|name| !names.contains(name)).collect::<Vec<_>>());
+        }
+        // What came of a login is kept from what the role is kept from, and has nothing of what it was given by name.
+        if let Some((mount, role)) = &self.standing.behind {
+            claimed.extend(names_of_role(mount, role));
         }
         if let Some(entity) = &self.entity {
             let name = place.entity(&entity.name);

@@ -417,6 +417,7 @@ pub(crate) fn root_token(now: cardea_model::Timestamp) -> NewToken {
         bound_cidrs: Vec::new(),
         role: String::new(),
         login: None,
+        came_by: None,
         wrapping: false,
         custom_id: None,
     }

@@ -13,7 +13,7 @@ use cardea_barrier::Keyring;
 use cardea_crypto::aead;
 use cardea_crypto::random::{Randomness, base62};
 use cardea_model::identity::EntityId;
-use cardea_model::{Caller, Error, NamespaceId, SecretText, Timestamp, TokenKind, TtlSeconds};
+use cardea_model::{Caller, Error, LoginRole, NamespaceId, SecretText, Timestamp, TokenKind, TtlSeconds};
 use cardea_sdk::Identification;
 use cardea_storage::json_record;
 use cardea_storage::txn::Txn;
@@ -70,6 +70,9 @@ pub struct Token {
     /// What the auth method said, and its mount: asked again before a renewal.
     #[serde(default)]
     pub login: Option<Login>,
+    /// The login behind the token that made it; of a login's own token, `login` says it.
+    #[serde(default)]
+    pub came_by: Option<LoginRole>,
     /// Set by the commit that revokes it.
     #[serde(default)]
     pub revoked: bool,
@@ -114,6 +117,15 @@ impl Token {
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         !self.revoked && !self.revoked_alone && self.expires.is_none_or(|end| end > now) && self.uses_left != Some(0)
+    }
+
+    /// The login that it comes from, at whatever remove.
+    #[must_use]
+    pub fn login_role(&self) -> Option<LoginRole> {
+        let own = self.login.as_ref().filter(|login| !login.identification.role.is_empty());
+        let own = own
+            .map(|login| LoginRole { mount_uuid: login.mount_uuid.clone(), role: login.identification.role.clone() });
+        own.or_else(|| self.came_by.clone())
     }
 
     /// How the log names it. `text` is the token as it was shown, which is how it was found.
@@ -166,6 +178,7 @@ pub struct NewToken {
     pub bound_cidrs: Vec<String>,
     pub role: String,
     pub login: Option<Login>,
+    pub came_by: Option<LoginRole>,
     pub wrapping: bool,
     /// An id that a caller with sudo chose.
     pub custom_id: Option<SecretText>,
@@ -229,6 +242,7 @@ pub fn mint(
         bound_cidrs: new.bound_cidrs,
         role: new.role,
         login: new.login,
+        came_by: new.came_by,
         revoked: false,
         revoked_alone: false,
         wrapping: new.wrapping,

@@ -94,6 +94,7 @@ pub fn wrap(
         bound_cidrs: Vec::new(),
         role: String::new(),
         login: None,
+        came_by: None,
         wrapping: true,
         custom_id: None,
     };

@@ -82,6 +82,9 @@ pub struct Caller {
 pub struct KeyFacts {
     /// Display name of the token or name of the entity that the key stands for, without the key's own.
     pub owner: String,
+    /// Id of that token or entity.
+    #[serde(skip)]
+    pub owner_id: String,
     /// Whether it stands for an entity rather than for a token.
     pub of_entity: bool,
     /// The key's own name; may be empty.
@@ -90,6 +93,17 @@ pub struct KeyFacts {
     #[serde(skip)]
     pub narrowed: bool,
     pub assumed_role: Option<AssumedRole>,
+    /// The login behind the token that issued it, where the key does not stand for that token.
+    #[serde(skip)]
+    pub came_by: Option<LoginRole>,
+}
+
+/// The role of a login, kept by what came of it: what is denied to the role is not to be had by a child or a key of its bearer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginRole {
+    pub mount_uuid: String,
+    /// Its canonical spelling.
+    pub role: String,
 }
 
 /// The role that a login which answered with a key was for.

@@ -32,7 +32,7 @@ pub mod limit; // named bounds
 
 pub use answer::{Answer, AuthGrant, Body, Envelope, LeaseFacts, Refusal, WrapFacts};
 pub use error::{Cause, Error};
-pub use identity::{AssumedRole, Caller, EntityId, KeyFacts, TokenKind};
+pub use identity::{AssumedRole, Caller, EntityId, KeyFacts, LoginRole, TokenKind};
 pub use key::{KeyAnswer, KeyOp, KeyRef};
 pub use namespace::NamespaceId;
 pub use operation::{Action, Method, SecretOp};

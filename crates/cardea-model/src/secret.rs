@@ -106,6 +106,9 @@ pub struct Version {
     pub created: Timestamp,
     /// Display name or entity id of who wrote it.
     pub creator: String,
+    /// A mark of who that was, which nobody can choose; the same caller has another on another secret. Empty where it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub maker: String,
     pub state: VersionState,
     /// When it was, or will be, deleted.
     #[serde(default)]
@@ -479,6 +482,8 @@ pub struct SecretFacts {
     pub rotation: Option<Box<Rotation>>,
     /// The text of its resource policy; only where that was asked for.
     pub policy: Option<String>,
+    /// Regions that the change put it into, or took it out of; for the log.
+    pub moved: Vec<String>,
 }
 
 /// Where a list of secrets goes on. It names nothing that the caller was not shown: what was passed over is a count, or a place
@@ -491,13 +496,13 @@ pub struct SecretCursor {
     pub skip: u64,
     /// Its instant, where the order is by one; milliseconds since 1970.
     pub at_ms: u64,
+    /// A sealed place, in letters, digits, `-` and `_`; empty for none. It counts instead of the others.
+    pub place: String,
 }
 
 /// One page of secrets.
 #[derive(Debug, Default)]
 pub struct SecretPage {
-    /// A sealed place, in letters, digits, `-` and `_`; empty for none. It counts instead of the others.
-    pub place: String,
     pub secrets: Vec<Secret>,
     pub next: Option<SecretCursor>,
 }
@@ -537,6 +542,15 @@ impl SecretReport {
         match self {
             Self::Batch(batch) => batch.values.iter().map(|value| value.path.as_str()).collect(),
             Self::Facts(_) | Self::Page(_) | Self::Password(_) | Self::PolicyCheck(_) => Vec::new(),
+        }
+    }
+
+    /// Regions that a change put a secret into, or took it out of.
+    #[must_use]
+    pub fn moved(&self) -> &[String] {
+        match self {
+            Self::Facts(facts) => &facts.moved,
+            Self::Batch(_) | Self::Page(_) | Self::Password(_) | Self::PolicyCheck(_) => &[],
         }
     }
 

@@ -5,6 +5,7 @@
 use crate::kv::model::{CONFIG_NAME, Config, DeleteAfter, Doomed, Pointer, Purge, StoredPayload, StoredPolicy};
 use crate::kv::routes::{ConfigChange, MetadataChange, SecretChange};
 use crate::kv::tree;
+use cardea_crypto::mac::sha256;
 use cardea_model::limit::{METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use cardea_model::operation::VersionRef;
 use cardea_model::secret::{
@@ -288,6 +289,9 @@ pub fn new_id(cx: &Context<'_>) -> String {
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
+/// Bytes of a mark of a caller: 500 of them fit the pointer as well.
+const MAKER_BYTES: usize = 8;
+
 /// What the caller is called, as versions keep it.
 pub fn creator(cx: &Context<'_>) -> String {
     let Some(caller) = cx.caller else { return String::new() };
@@ -297,6 +301,22 @@ pub fn creator(cx: &Context<'_>) -> String {
     };
     let end = (0..=CREATOR_BYTES_MAX.min(name.len())).rev().find(|at| name.is_char_boundary(*at));
     name[..end.unwrap_or(0)].to_owned()
+}
+
+/// A mark of the caller, by what he cannot choose: his entity, or his token. What it is made of is not to be had from it without
+/// those, and there are no more of them than 64 bits tell apart.
+pub fn maker(cx: &Context<'_>, secret_id: &str) -> String {
+    let Some(caller) = cx.caller else { return String::new() };
+    let who = match (&caller.entity, &caller.key) {
+        (Some(entity), _) => entity.0.as_str(),
+        (None, Some(key)) => key.owner_id.as_str(),
+        (None, None) => caller.token_id.as_str(),
+    };
+    if who.is_empty() {
+        return String::new();
+    }
+    let digest = sha256(&[b"maker\0", secret_id.as_bytes(), b"\0", who.as_bytes()]);
+    hex::encode(&digest[..MAKER_BYTES])
 }
 
 /// A version to be.
@@ -329,6 +349,7 @@ pub async fn add_version(
         id: draft.id.map_or_else(|| new_id(cx), str::to_owned),
         created: cx.now,
         creator: creator(cx),
+        maker: maker(cx, &secret.id),
         state: VersionState::Enabled,
         deletion: deletion_time(config, &secret.settings, cx.now),
         content: draft.value.content,

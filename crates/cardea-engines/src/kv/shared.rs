@@ -89,7 +89,7 @@ pub async fn act(cx: &mut Context<'_>, at: &SecretRef, act: &SecretAct) -> Resul
         SecretAct::Detach => (regions::detach(cx, at).await?, None),
         SecretAct::Policy(PolicyAct::Read | PolicyAct::List) => {
             let (secret, policy) = policy::read(cx, at).await?;
-            let facts = SecretFacts { secret, version: None, rotation: None, policy };
+            let facts = SecretFacts { secret, version: None, rotation: None, policy, moved: Vec::new() };
             return Ok(Body::Secrets(Box::new(SecretReport::Facts(Box::new(facts)))));
         }
         SecretAct::Policy(PolicyAct::Put(new)) => (policy::put(cx, at, new).await?, None),
@@ -99,12 +99,20 @@ pub async fn act(cx: &mut Context<'_>, at: &SecretRef, act: &SecretAct) -> Resul
             return Ok(Body::Secrets(Box::new(SecretReport::PolicyCheck(findings))));
         }
     };
-    Ok(facts(secret, version, None))
+    let moved = match act {
+        SecretAct::Create(new) => new.replicas.regions.keys().cloned().collect(),
+        SecretAct::Replicate(replicas) => replicas.regions.keys().cloned().collect(),
+        SecretAct::RemoveReplicas(gone) => gone.clone(),
+        _ => Vec::new(),
+    };
+    let facts = SecretFacts { secret, version, rotation: None, policy: None, moved };
+    Ok(Body::Secrets(Box::new(SecretReport::Facts(Box::new(facts)))))
 }
 
 fn facts(secret: Secret, version: Option<u64>, rotation: Option<Rotation>) -> Body {
     let rotation = rotation.map(Box::new);
-    Body::Secrets(Box::new(SecretReport::Facts(Box::new(SecretFacts { secret, version, rotation, policy: None }))))
+    let facts = SecretFacts { secret, version, rotation, policy: None, moved: Vec::new() };
+    Body::Secrets(Box::new(SecretReport::Facts(Box::new(facts))))
 }
 
 /// A request can name the one secret it means by more than the path, and come from a region that a secret is not in:
@@ -162,7 +170,7 @@ pub fn store(cx: &mut Context<'_>, mut secret: Secret) -> Result<Secret, Error> 
 }
 
 /// Whether the version that carries this id holds the same content; `None` if no version carries it. It is told only to who may
-/// read the value, or is called as who wrote it: to others the answer would confirm a guess.
+/// read the value, or is who wrote it: to others, who may be called as he is, the answer would confirm a guess.
 async fn repeats(
     cx: &mut Context<'_>,
     secret: &Secret,
@@ -173,7 +181,7 @@ async fn repeats(
     let question = attached::value(&VersionRef::Id(id.to_owned()), secret);
     let attached = attached::of_secret(cx, secret, vec![question]).await?;
     let may_read = regions::may(cx, Action::Read, "data", &secret.path, attached.as_ref());
-    let may_know = version.creator == ops::creator(cx) && !version.creator.is_empty() || may_read;
+    let may_know = version.maker == ops::maker(cx, &secret.id) && !version.maker.is_empty() || may_read;
     // What can no longer be read must not be confirmed either, to who guesses it.
     if !may_know || !version.is_readable(cx.now) {
         return Ok(Some((version.number, false)));

@@ -45,7 +45,15 @@ fn asker(caller: &Caller) -> Asker {
 }
 
 fn key(narrowed: bool, of_entity: bool, assumed_role: Option<AssumedRole>) -> Option<KeyFacts> {
-    Some(KeyFacts { owner: "owner".to_owned(), of_entity, name: "n".to_owned(), narrowed, assumed_role })
+    Some(KeyFacts {
+        owner: "owner".to_owned(),
+        owner_id: String::new(),
+        of_entity,
+        name: "n".to_owned(),
+        narrowed,
+        assumed_role,
+        came_by: None,
+    })
 }
 
 #[test]

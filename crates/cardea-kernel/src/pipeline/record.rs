@@ -400,6 +400,10 @@ impl Pending {
             for path in report.values_of() {
                 response.params.push(log::Param { name: "secret".into(), value: log::FieldValue::Clear(path.into()) });
             }
+            for region in report.moved() {
+                let value = log::FieldValue::Clear(region.as_str().into());
+                response.params.push(log::Param { name: "region".into(), value });
+            }
             for (id, version) in report.versions_of() {
                 let value = log::FieldValue::Clear(format!("{id}/{version}").into());
                 response.params.push(log::Param { name: readers::READ_PARAM.into(), value });

@@ -302,7 +302,7 @@ async fn attached(active: &Active, mut resolved: Resolved) -> Result<Resolved, R
         return Ok(resolved);
     }
     // Also where the engine asks for each of many.
-    let standing = Standing::of(&active.mounts.now(), from.who.token(), &from.request.credential);
+    let standing = Standing::of(&active.mounts.now(), from.who.token(), caller.key.as_ref(), &from.request.credential);
     resolved.standing = standing.clone();
     if op.facts.access != Access::Policy {
         return Ok(resolved);

@@ -26,6 +26,7 @@ impl TestServer {
             bound_cidrs: Vec::new(),
             session: false,
             assumed_role: None,
+            came_by: None,
             issuer: None,
             now,
             expires: now.plus(TtlSeconds(ttl_s.unwrap_or(86_400))),
@@ -78,6 +79,7 @@ impl TestServer {
             bound_cidrs: Vec::new(),
             role: String::new(),
             login: None,
+            came_by: None,
             wrapping: false,
             custom_id: None,
         };

@@ -140,6 +140,14 @@ async fn a_secret_is_read_where_it_is_replicated_to_and_changed_at_home() {
     });
     let made = owner.secrets(HOME, "CreateSecret", body).await.expect(200);
     assert_eq!(made.text_at("/ReplicationStatus/0/Status"), "InSync");
+    let shown = |record: &cardea_audit::Record| format!("{record:?}").contains(AWAY);
+    assert!(shown(&owner.server.last_record().await), "the log says where a secret was put");
+    for operation in ["RemoveRegionsFromReplication", "ReplicateSecretToRegions"] {
+        let body =
+            json!({ "SecretId": "prod/db", "RemoveReplicaRegions": [AWAY], "AddReplicaRegions": [{ "Region": AWAY }] });
+        owner.secrets(HOME, operation, body).await.expect(200);
+        assert!(shown(&owner.server.last_record().await), "{operation}");
+    }
     let get = json!({ "SecretId": "prod/db" });
     owner.server.restart().await;
     let read = owner.secrets(AWAY, "GetSecretValue", get.clone()).await.expect(200);

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod approle; // programs that log in
+mod attacks; // what somebody tried who wanted to break it
 mod aws_kms; // the same keys at another door
 mod aws_regions; // one server, several regions
 mod aws_secrets_manager; // the same secrets at another door

@@ -240,4 +240,15 @@ async fn capabilities_say_what_requests_meet() {
         "{}",
         explained.text
     );
+    // What is attached to a resource decides beside policies: who is told why is told that, and not where nothing is attached.
+    for (path, warned) in [("secret/data/a", true), ("sys/mounts", false)] {
+        let body = json!({ "path": path, "policies": ["p"] });
+        let explained = server.post("sys/policies/explain", server.root(), body).await.expect(200);
+        let warnings = explained.at("/warnings").to_string();
+        assert_eq!(
+            warnings.contains("a policy document or grants of the resource itself"),
+            warned,
+            "{path}: {warnings}"
+        );
+    }
 }

@@ -45,6 +45,7 @@ async fn token(server: &TestServer, name: &str, policies: &[&str], role: Option<
         bound_cidrs: Vec::new(),
         session: false,
         assumed_role: role,
+        came_by: None,
         issuer: None,
         now,
         expires: now.plus(TtlSeconds(3_600)),
@@ -376,6 +377,51 @@ async fn a_role_is_one_name_at_both_doors() {
     server.post("sys/remount", server.root(), json!({ "from": "auth/jwt", "to": "auth/ci" })).await.ok();
     server.settle().await;
     assert_eq!(reads(&server, &reader).await, BOTH);
+}
+
+/// A deny by role was walked around by a child of the token, and by a key of its entity.
+#[tokio::test]
+async fn what_came_of_a_login_is_kept_from_what_its_role_is_kept_from() {
+    let (server, owner) = server().await;
+    let ids = server.approle("ci", json!({ "token_policies": "owner,issue" })).await;
+    let may = r#"path "auth/token/create*" { capabilities = ["update", "sudo"] } path "identity/access-key" { capabilities = ["update", "sudo"] }"#;
+    server.policy("issue", may).await;
+    let login = server.login(&ids).await.expect(200);
+    let (token, entity) = (login.client_token(), login.text_at("/auth/entity_id"));
+    let create = async |by: &str, path: &str, body: Value| server.post(path, by, body).await.expect(200).client_token();
+    let mut came = vec![token.clone(), create(&token, "auth/token/create", json!({})).await];
+    came.push(create(&came[1], "auth/token/create", json!({})).await);
+    came.push(create(&token, "auth/token/create-orphan", json!({})).await);
+    came.push(create(&token, "auth/token/create", json!({ "type": "batch" })).await);
+    server.post(&format!("identity/entity/id/{entity}"), server.root(), json!({ "policies": ["owner"] })).await.ok();
+    let mut keys = Vec::new();
+    for (by, body) in [
+        (&token, json!({ "session_token": false })),
+        (&came[2], json!({ "session_token": false })),
+        (&token, json!({ "session_token": false, "entity_id": entity })),
+    ] {
+        let issued = server.post("identity/access-key", by, body).await.expect(200);
+        keys.push((issued.text_at("/data/access_key_id"), issued.text_at("/data/secret_access_key")));
+    }
+    let get = json!("secretsmanager:GetSecretValue");
+    for (expected, document) in [
+        (true, policy(&[statement("Deny", arn("role/approle/other"), get.clone())])),
+        (false, policy(&[statement("Deny", arn("role/approle/ci"), get.clone())])),
+    ] {
+        put(&server, &owner, &document).await.expect(200);
+        for (n, token) in came.iter().enumerate() {
+            assert_eq!(server.get("secret/data/app", token).await.is_success(), expected, "token {n}");
+        }
+        for (n, key) in keys.iter().enumerate() {
+            let read = ask(&server, key, "GetSecretValue", json!({ "SecretId": "app" })).await;
+            assert_eq!(read.is_success(), expected, "key {n}: {}", read.text);
+        }
+    }
+    // What a role is given by name is no child's, who may have less.
+    let less = create(&token, "auth/token/create-orphan", json!({ "policies": ["default"] })).await;
+    put(&server, &owner, &policy(&[statement("Allow", arn("role/approle/ci"), get)])).await.expect(200);
+    server.get("secret/data/app", &token).await.expect(200);
+    server.get("secret/data/app", &less).await.expect(403);
 }
 
 #[tokio::test]

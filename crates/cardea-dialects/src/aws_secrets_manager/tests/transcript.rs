@@ -159,6 +159,7 @@ fn secret(path: &str, deleted: bool) -> Secret {
         id: id.to_owned(),
         created: Timestamp(1_700_000_000_000 + number * 1_500),
         creator: String::new(),
+        maker: String::new(),
         state: VersionState::Enabled,
         deletion: None,
         content: ContentForm::Object,
@@ -215,6 +216,7 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
             version,
             rotation: None,
             policy: None,
+            moved: Vec::new(),
         }))))
     };
     let findings = |finding: Option<PolicyFinding>| {
@@ -248,6 +250,7 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
                 version,
                 rotation: None,
                 policy: None,
+                moved: Vec::new(),
             }))))
         }
         "deleted" => facts(true, None),
@@ -267,7 +270,7 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
             });
             let rotation = serde_json::from_value(rotation).unwrap();
             let secret = secret("prod/db", false);
-            let facts = SecretFacts { secret, version: None, rotation, policy: None };
+            let facts = SecretFacts { secret, version: None, rotation, policy: None, moved: Vec::new() };
             Body::Secrets(Box::new(SecretReport::Facts(Box::new(facts))))
         }
         "page" => {
@@ -288,7 +291,8 @@ fn answer(fact: &str) -> Result<Answer, Refusal> {
         "password" => Body::Secrets(Box::new(SecretReport::Password(SecretText::new(rest.to_owned())))),
         "policy" => {
             let secret = secret("prod/db", false);
-            let facts = SecretFacts { secret, version: None, rotation: None, policy: Some(rest.to_owned()) };
+            let facts =
+                SecretFacts { secret, version: None, rotation: None, policy: Some(rest.to_owned()), moved: Vec::new() };
             Body::Secrets(Box::new(SecretReport::Facts(Box::new(facts))))
         }
         "passed" => findings(None),

@@ -51,6 +51,8 @@ async fn a_token_sent_again_confirms_no_guess_to_who_may_not_read() {
     bench.deny("secret/data/s");
     put(&bench, "two", "b", &[]).await.unwrap();
     is_fault(put(&bench, "three", "b", &[]).await, SecretFault::TokenTaken);
+    bench.caller_is_called_the_same();
+    is_fault(put(&bench, "two", "b", &[]).await, SecretFault::TokenTaken);
     bench.caller_is("mallory".to_owned());
     is_fault(put(&bench, "two", "b", &[]).await, SecretFault::TokenTaken);
     is_fault(create(&bench, "s", Some("one"), "a").await, SecretFault::Exists);

@@ -192,8 +192,16 @@ impl Bench {
     }
 
     /// Lets somebody with another display name ask from now on.
+    /// From now on somebody else asks, by a token of his own.
     pub fn caller_is(&mut self, display_name: String) {
-        self.place.caller.as_mut().unwrap().display_name = display_name;
+        let caller = self.place.caller.as_mut().unwrap();
+        caller.token_id = format!("token of {display_name}");
+        caller.display_name = display_name;
+    }
+
+    /// The same, by a token that is called as the last one was.
+    pub fn caller_is_called_the_same(&mut self) {
+        self.place.caller.as_mut().unwrap().token_id = "another token".to_owned();
     }
 
     pub fn advance_s(&self, seconds: u64) {

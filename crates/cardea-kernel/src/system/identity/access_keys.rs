@@ -201,6 +201,7 @@ async fn issue(cx: &mut Context<'_>, terms: &Terms, form: Form) -> Result<Outcom
         session: terms.session_token.map_or(lives_s <= SESSION_TTL_S_MAX, |flag| flag.0),
         owner,
         assumed_role: None,
+        came_by: token.login_role(),
         issuer,
         now,
         expires,

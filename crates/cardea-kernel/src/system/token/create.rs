@@ -243,6 +243,7 @@ pub(super) async fn create(active: &Active, cx: &mut Context<'_>, new: &Create) 
             bound_cidrs,
             role: new.role.clone().unwrap_or_default(),
             login: None,
+            came_by: parent.login_role(),
             wrapping: false,
             custom_id: new.id.as_ref().map(SecretText::duplicate),
         };

@@ -569,6 +569,7 @@ async fn an_owner_has_so_many_live_keys_and_no_more() {
             bound_cidrs: Vec::new(),
             session: true,
             assumed_role: None,
+            came_by: None,
             issuer: None,
             now,
             expires: now.plus(TtlSeconds(600)),
