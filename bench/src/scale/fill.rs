@@ -59,8 +59,8 @@ const WRITES_A_LEASE: usize = 4;
 const LEASES_A_BATCH: u64 = (BATCH_OPS_MAX / WRITES_A_LEASE) as u64;
 /// Batches and requests under way at once, so that many share a sync.
 const AT_ONCE: usize = 128;
-/// The journal and the tree's cache while filling, in bytes.
-const FILL_BYTES: usize = 256 << 20;
+/// Changes in memory and the tree's cache while filling, in bytes.
+const FILL_BYTES: usize = 128 << 20;
 const DAY_MS: u64 = 86_400_000;
 /// The other leases end this much after the storm began, and as much again later, in days.
 const KEPT_DAYS: u64 = 10;

@@ -1,17 +1,17 @@
 //! The thread behind: brings what the journal holds to the log's segments and the tree, then removes the journal files
-//! that it made superfluous. Order is everything: segments durable, tree durable, only then journal files gone. It must
+//! that it made superfluous. Records of the log go to the segments in small portions, as they come; changes gather in
+//! memory for much longer, because the tree writes a page once for all of its changes. Order is everything: segments durable, tree durable, only then journal files gone. It must
 //! never bring to the tree what the journal does not hold durably yet.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::embedded::segments::SegmentError;
 use crate::embedded::shared::Shared;
 use crate::embedded::state::Frozen;
 use crate::embedded::tree::{Tree, TreeError};
+use crate::store::Revision;
 
 /// How often a full disk is looked at.
 const DISK_FULL_POLL: Duration = Duration::from_millis(500);
@@ -22,10 +22,22 @@ enum FlushError {
     Fatal(String),
 }
 
+/// What is to be brought on.
+enum Portion {
+    /// Records of the log up to a revision and the size that the log had at it; changes stay where they are.
+    Records(Revision, u64),
+    /// Everything.
+    All(Arc<Frozen>),
+}
+
 pub(crate) fn run(shared: &Arc<Shared>, mut tree: Tree) {
-    while let Some(frozen) = next(shared) {
+    while let Some(portion) = next(shared) {
         loop {
-            match flush(shared, &mut tree, &frozen) {
+            let flushed = match &portion {
+                Portion::Records(revision, log_size) => bring_records(shared, *revision, *log_size),
+                Portion::All(frozen) => flush(shared, &mut tree, frozen),
+            };
+            match flushed {
                 Ok(()) => break,
                 Err(FlushError::Full(why)) => {
                     shared.enter_disk_full(&why);
@@ -49,15 +61,18 @@ pub(crate) fn run(shared: &Arc<Shared>, mut tree: Tree) {
 }
 
 /// Waits until there is something to flush; `None` ends the thread.
-fn next(shared: &Shared) -> Option<Arc<Frozen>> {
+fn next(shared: &Shared) -> Option<Portion> {
     let mut state = shared.lock();
     loop {
         if state.stopping || state.failed.is_some() {
             return None;
         }
         let asked = std::mem::take(&mut state.flush_asked);
-        if state.active_bytes >= shared.options.flush_bytes || (asked && state.active_bytes > 0) {
-            return Some(state.freeze());
+        if state.is_ripe() || (asked && state.has_changes()) {
+            return Some(Portion::All(state.freeze()));
+        }
+        if state.is_tail_ripe() {
+            return Some(Portion::Records(state.revision, state.log_end));
         }
         if state.disk_full.is_some() {
             drop(state);
@@ -72,20 +87,31 @@ fn next(shared: &Shared) -> Option<Arc<Frozen>> {
     }
 }
 
-fn flush(shared: &Shared, tree: &mut Tree, frozen: &Frozen) -> Result<(), FlushError> {
-    let (first, records): (u64, Vec<Bytes>) = {
+/// Brings the log's records to the segments, once the journal holds them durably.
+fn append(shared: &Shared, revision: Revision, log_size: u64) -> Result<(), FlushError> {
+    let (first, records) = {
         let mut state = shared.lock();
-        while state.durable < frozen.meta.revision {
+        while state.durable < revision {
             if let Some(why) = &state.failed {
                 return Err(FlushError::Fatal(why.clone()));
             }
             state = shared.wait(&shared.durable_wake, state);
         }
-        let count = (frozen.meta.log_size - state.tail_first) as usize;
-        (state.tail_first, state.tail.iter().take(count).cloned().collect())
+        state.tail_upto(log_size)
     };
-    shared.segments.append(first, &records, shared.options.segment_bytes).map_err(|e| segment_failure(e.into()))?;
-    drop(records);
+    shared.segments.append(first, &records, shared.options.segment_bytes).map_err(|e| segment_failure(e.into()))
+}
+
+/// The tree does not know of these yet: a start cuts them off the segments again, and has them from the journal.
+fn bring_records(shared: &Shared, revision: Revision, log_size: u64) -> Result<(), FlushError> {
+    append(shared, revision, log_size)?;
+    shared.lock().drop_tail(log_size);
+    shared.space.notify_waiters();
+    Ok(())
+}
+
+fn flush(shared: &Shared, tree: &mut Tree, frozen: &Frozen) -> Result<(), FlushError> {
+    append(shared, frozen.meta.revision, frozen.meta.log_size)?;
     let entries = frozen.overlay.iter().map(|(key, (revision, value))| (key, *revision, value.as_ref()));
     tree.write(frozen.meta, entries).map_err(tree_failure)?;
     let snapshot = tree.snapshot().map_err(tree_failure)?;

@@ -9,9 +9,9 @@
 //!   everything that is pending, one write, one `fdatasync`, wake those who waited. A thousand writers of one key are
 //!   not limited to one write a sync, because the next one is checked against applied state, not against durable state.
 //!   Nothing is acknowledged before its sync, and the journal is in order: what is durable implies all before it.
-//! * Behind it, another thread ([`flusher`]) brings a few megabytes at a time to the tree ([`tree`], redb) in one durable
-//!   transaction, and the log's records to segment files ([`segments`]), then removes the journal files that both made
-//!   superfluous. When it lags, commits wait: memory is bounded by about twice `flush_bytes`.
+//! * Behind it, another thread ([`flusher`]) brings the log's records to segment files ([`segments`]) and a few megabytes
+//!   of changes at a time to the tree ([`tree`], redb) in one durable transaction, then removes the journal files that
+//!   both made superfluous. When it lags, commits wait: memory is bounded by about three times `flush_bytes`.
 //! * A start reads what the tree says it stands for, and replays the journal behind that.
 //! * A write or sync that fails ends the store until it is opened again: no sync is tried twice, because after a failed
 //!   one the kernel may have dropped the pages. Reads go on. A full disk is no such end: the write is cut back, the
@@ -53,7 +53,7 @@ pub use journal::Cut;
 use journal::{EXTEND_BYTES_MAX, Writer};
 use segments::{SegmentError, Segments};
 use shared::Shared;
-use state::{Lookup, State, Step, TreeRevisions};
+use state::{Limits, Lookup, State, Step, TreeRevisions};
 use tree::{Tree, TreeError, TreeSnapshot};
 
 /// Entries of the overlay looked at under the lock at once by a scan: never longer than some tens of microseconds, and
@@ -63,11 +63,18 @@ const SCAN_CHUNK_MAX: usize = 256;
 /// How often a read looks again while the tree is being opened anew after a full disk, a millisecond apart.
 const TREE_RETRIES_MAX: u32 = 500;
 
+/// How many times `flush_bytes` the journal may hold before the tree takes over, if keys are written again and again:
+/// the tree then has all of it to write once. Replayed at a start, where 32 MiB take about a tenth of a second.
+const JOURNAL_TIMES: usize = 4;
+/// In how many portions `flush_bytes` of the log's records go to the segments: 2 MiB each are few enough syncs.
+const TAIL_PORTIONS: usize = 4;
+
 /// How a store is opened. Sizes in bytes.
 #[derive(Clone)]
 pub struct Options {
     pub clock: Clock,
-    /// Journal bytes after which the tree takes over; bounds the memory (about twice this) and the length of a replay.
+    /// Bytes of changes in memory after which the tree takes over; bounds the memory (about three times this) and the
+    /// length of a replay (about eight times this).
     pub flush_bytes: usize,
     pub tree_cache_bytes: usize,
     pub value_cache_bytes: u64,
@@ -93,6 +100,15 @@ impl Options {
             segment_bytes: 16 << 20,
             verify: false,
             quiet: Arc::new(|| true),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            overlay: self.flush_bytes,
+            journal: JOURNAL_TIMES * self.flush_bytes,
+            tail: self.flush_bytes / TAIL_PORTIONS,
+            tail_max: self.flush_bytes,
         }
     }
 }
@@ -170,19 +186,29 @@ impl EmbeddedStore {
         let (tree, meta) = Tree::open(&disk, &places.tree, options.tree_cache_bytes, options.verify)?;
         let snapshot = Arc::new(tree.snapshot().map_err(|e| e.at(&places.tree))?);
         let segments = Segments::open(disk.clone(), &places.log, meta.log_size)?;
-        let mut state = State::new(meta, snapshot, options.value_cache_bytes.max(1 << 16));
+        let limits = options.limits();
+        let mut state = State::new(meta, snapshot, options.value_cache_bytes.max(1 << 16), limits);
         let mut recovery = Recovery::default();
+        let mut has_room = true;
         let replayed = journal::replay(disk.as_ref(), &places.journal, meta.revision, |entry| {
             recovery.commits += 1;
             let size_bytes = entry.size_bytes();
             state.apply(entry.revision, entry.now_ms, size_bytes, entry.writes.into_iter(), entry.appends);
+            // Where they cannot be written, they stay in memory; the flusher tries again, and says why it could not.
+            if has_room && state.is_tail_ripe() {
+                let (first, records) = state.tail_upto(state.log_end);
+                has_room = segments.append(first, &records, options.segment_bytes).is_ok();
+                if has_room {
+                    state.drop_tail(state.log_end);
+                }
+            }
         })?;
         recovery.cut = replayed.cut;
         state.journal = replayed.files;
         state.durable = state.revision;
         state.inflight_upto = state.revision;
         state.durable_log = state.log_end;
-        let extend_bytes = (options.flush_bytes as u64 / 8).clamp(4096, EXTEND_BYTES_MAX);
+        let extend_bytes = (limits.journal as u64 / 32).clamp(4096, EXTEND_BYTES_MAX);
         let writer = Writer::new(disk.clone(), places.journal.clone(), extend_bytes);
         let shared = Arc::new(Shared::new(disk, places, options, segments, state, tree.size_bytes()));
         if shared.take_reserve() {
@@ -382,7 +408,16 @@ impl Store for EmbeddedStore {
             let enough = left.saturating_add(chunk.entries.len());
             let wanted =
                 |key: &[u8]| key.starts_with(prefix) && chunk.upto.as_ref().is_none_or(|upto| key <= upto.as_slice());
-            let Some(below) = self.read_tree(&chunk.tree, |tree| tree.range(from, enough, wanted))? else { continue };
+            let below = if chunk.nothing_below {
+                Vec::new()
+            } else {
+                let read = self.read_tree(&chunk.tree, |tree| tree.range(from, enough, wanted))?;
+                let Some(below) = read else { continue };
+                if below.is_empty() && chunk.upto.is_none() && start == Bound::Included(prefix.to_vec()) {
+                    self.shared.lock().remember_empty(&chunk.tree, prefix);
+                }
+                below
+            };
             let mut above = chunk.entries.into_iter().peekable();
             let mut below = below.into_iter().peekable();
             while found.len() < limit {
@@ -418,8 +453,8 @@ impl Store for EmbeddedStore {
         let (committed, waiter) = loop {
             let (step, flush) = {
                 let mut state = self.shared.lock();
-                let step = state.commit(&mut batch, &mut entry, known.as_ref(), &options.clock, options.flush_bytes)?;
-                (step, state.active_bytes >= options.flush_bytes)
+                let step = state.commit(&mut batch, &mut entry, known.as_ref(), &options.clock)?;
+                (step, state.is_ripe() || state.is_tail_ripe())
             };
             match step {
                 Step::Applied(committed, waiter) => {
@@ -449,7 +484,7 @@ impl Store for EmbeddedStore {
                     space.as_mut().enable();
                     let wait = {
                         let state = self.shared.lock();
-                        state.failed.is_none() && !state.closing && !state.has_space(options.flush_bytes)
+                        state.failed.is_none() && !state.closing && !state.has_space()
                     };
                     if wait {
                         space.await;

@@ -116,6 +116,7 @@ impl Shared {
             if held {
                 // The other half is for the flush that makes journal files superfluous.
                 state.essential_left = self.options.reserve_bytes / 2;
+                state.flush_asked = true;
             }
             held
         };
@@ -145,8 +146,8 @@ impl Shared {
     /// Allocates the reserve, with a margin left for what comes next; whether it is there.
     pub(crate) fn take_reserve(&self) -> bool {
         let wanted = self.options.reserve_bytes;
-        // Two flushes' worth beyond the reserve, or the state would be entered again at once.
-        let margin = 2 * self.options.flush_bytes as u64;
+        // Two journals' worth beyond the reserve, or the state would be entered again at once.
+        let margin = 2 * self.options.limits().journal as u64;
         let held = self.disk.open(&self.places.reserve, false).and_then(|file| file.size()).unwrap_or(0);
         let needed = wanted.saturating_sub(held) + margin;
         if self.disk.free_bytes(&self.places.dir).is_ok_and(|free| free < needed) {

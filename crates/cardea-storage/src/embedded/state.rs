@@ -2,7 +2,7 @@
 //! not have yet, the tail of the log, the next group of the journal and who waits for it. Nothing in here may touch a
 //! disk or wait: the lock is taken by every request.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -26,23 +26,48 @@ pub(crate) struct Frozen {
     pub(crate) meta: Meta,
 }
 
+/// What one entry of the overlay takes beside its key and value: its place in the map, and the allocator's share.
+const ENTRY_BYTES: usize = 96;
+
+/// Prefixes that are remembered as empty: every write of an engine may ask for a few of its mount's queues.
+const EMPTY_PREFIXES_MAX: usize = 1024;
+
+/// How much may gather before it is brought on, in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// Changes in memory, each key once: the tree takes them over.
+    pub(crate) overlay: usize,
+    /// The journal since the tree last took over, however little is left of it: what a start has to replay.
+    pub(crate) journal: usize,
+    /// Records of the log in memory: the segments take them over.
+    pub(crate) tail: usize,
+    /// The same, when nothing more is accepted before they have.
+    pub(crate) tail_max: usize,
+}
+
 pub(crate) struct State {
+    limits: Limits,
     pub(crate) revision: Revision,
     /// Next position of the log.
     pub(crate) log_end: u64,
     pub(crate) now_ms: u64,
     /// Newest changes; hides `frozen`, which hides the tree.
     pub(crate) active: Overlay,
+    /// What `active` takes.
+    active_bytes: usize,
     /// Journal bytes of the commits in `active` and of their records.
-    pub(crate) active_bytes: usize,
+    journal_bytes: usize,
     pub(crate) frozen: Option<Arc<Frozen>>,
     pub(crate) tree: Arc<TreeSnapshot>,
     /// Values of `tree` only, and that it has none. A key enters when neither overlay has it and `tree` is the snapshot it was read from, and
     /// leaves when it is written; so an entry always equals the tree's value, and every overlay entry hides none.
     cache: Cache<Key, Option<Versioned>, ByBytes>,
+    /// Prefixes under which `tree` has nothing.
+    empty: HashSet<Key>,
     /// Position of the first record in `tail`; earlier ones are in segments.
     pub(crate) tail_first: u64,
     pub(crate) tail: VecDeque<Bytes>,
+    tail_bytes: usize,
     /// The commits that no sync has taken yet, and who waits for them.
     pub(crate) pending: Group,
     pub(crate) pending_crowd: Arc<Crowd>,
@@ -72,8 +97,7 @@ struct ByBytes;
 
 impl Weighter<Key, Option<Versioned>> for ByBytes {
     fn weight(&self, key: &Key, value: &Option<Versioned>) -> u64 {
-        // 96 bytes: the entry, its place in the table, and the allocator's share.
-        (key.len() + value.as_ref().map_or(0, |value| value.value.len()) + 96) as u64
+        (key.len() + value.as_ref().map_or(0, |value| value.value.len()) + ENTRY_BYTES) as u64
     }
 }
 
@@ -99,19 +123,23 @@ pub(crate) enum Step {
 }
 
 impl State {
-    pub(crate) fn new(meta: Meta, tree: Arc<TreeSnapshot>, cache_bytes: u64) -> Self {
+    pub(crate) fn new(meta: Meta, tree: Arc<TreeSnapshot>, cache_bytes: u64, limits: Limits) -> Self {
         let items = usize::try_from(cache_bytes / 512).unwrap_or(usize::MAX).max(16);
         Self {
+            limits,
             revision: meta.revision,
             log_end: meta.log_size,
             now_ms: meta.now_ms,
             active: Overlay::new(),
             active_bytes: 0,
+            journal_bytes: 0,
             frozen: None,
             tree,
             cache: Cache::with_weighter(items, cache_bytes, ByBytes),
+            empty: HashSet::new(),
             tail_first: meta.log_size,
             tail: VecDeque::new(),
+            tail_bytes: 0,
             pending: Group::new(),
             pending_crowd: Arc::default(),
             inflight_upto: meta.revision,
@@ -143,11 +171,14 @@ impl State {
     }
 
     pub(crate) fn lookup(&self, key: &[u8]) -> Lookup {
-        if let Some((revision, value)) = self.overlaid(key) {
-            return Lookup::Known(value.clone().map(|value| Versioned { revision: *revision, value }));
+        // The cache first: a key that is in it is in no overlay, and its one hash costs less than two searches.
+        if let Some(found) = self.cache.get(key) {
+            return Lookup::Known(found.clone());
         }
-        match self.cache.get(key) {
-            Some(found) => Lookup::Known(found.clone()),
+        match self.overlaid(key) {
+            Some((revision, value)) => {
+                Lookup::Known(value.clone().map(|value| Versioned { revision: *revision, value }))
+            }
             None => Lookup::AskTree,
         }
     }
@@ -159,8 +190,23 @@ impl State {
         }
     }
 
-    pub(crate) fn has_space(&self, flush_bytes: usize) -> bool {
-        self.frozen.is_none() || self.active_bytes < flush_bytes
+    /// Whether the tree shall take over.
+    pub(crate) fn is_ripe(&self) -> bool {
+        self.active_bytes >= self.limits.overlay || self.journal_bytes >= self.limits.journal
+    }
+
+    /// Whether there is anything that the tree could take over.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.journal_bytes > 0
+    }
+
+    /// Whether the segments shall take over.
+    pub(crate) fn is_tail_ripe(&self) -> bool {
+        self.tail_bytes >= self.limits.tail
+    }
+
+    pub(crate) fn has_space(&self) -> bool {
+        self.tail_bytes < self.limits.tail_max && (self.frozen.is_none() || !self.is_ripe())
     }
 
     /// Whether a commit may be tried at all.
@@ -188,10 +234,9 @@ impl State {
         entry: &mut [u8],
         known: Option<&TreeRevisions>,
         clock: &Clock,
-        flush_bytes: usize,
     ) -> Result<Step, CommitError> {
         self.accepts(batch.essential, entry.len())?;
-        if !batch.is_inert() && !self.has_space(flush_bytes) {
+        if !batch.is_inert() && !self.has_space() {
             return Ok(Step::NoSpace);
         }
         let known = known.filter(|known| Arc::ptr_eq(&known.tree, &self.tree));
@@ -250,13 +295,19 @@ impl State {
     ) {
         self.revision = revision;
         self.now_ms = self.now_ms.max(now_ms);
-        self.active_bytes += entry_bytes;
+        self.journal_bytes += entry_bytes;
         for (key, value) in writes {
             self.cache.remove(&key);
             self.changes.push(Change { revision, key: key.clone() });
-            self.active.insert(key, (revision, value));
+            self.active_bytes += value.as_ref().map_or(0, Bytes::len);
+            let key_bytes = key.len();
+            match self.active.insert(key, (revision, value)) {
+                Some((_, replaced)) => self.active_bytes -= replaced.map_or(0, |value| value.len()),
+                None => self.active_bytes += key_bytes + ENTRY_BYTES,
+            }
         }
         self.log_end += appends.len() as u64;
+        self.tail_bytes += appends.iter().map(Bytes::len).sum::<usize>();
         self.tail.extend(appends);
     }
 
@@ -285,7 +336,7 @@ impl State {
     pub(crate) fn freeze(&mut self) -> Arc<Frozen> {
         let meta = Meta { revision: self.revision, log_size: self.log_end, now_ms: self.now_ms };
         let frozen = Arc::new(Frozen { overlay: std::mem::take(&mut self.active), meta });
-        self.active_bytes = 0;
+        (self.active_bytes, self.journal_bytes) = (0, 0);
         self.frozen = Some(frozen.clone());
         self.rotate = true;
         frozen
@@ -294,12 +345,10 @@ impl State {
     /// The tree has what was frozen. Returns the journal files that nobody needs any more.
     pub(crate) fn thaw(&mut self, tree: Arc<TreeSnapshot>, meta: Meta) -> Vec<JournalFile> {
         self.tree = tree;
+        self.empty.clear();
         self.frozen = None;
         self.flushed = meta.revision;
-        let gone = (meta.log_size - self.tail_first) as usize;
-        self.tail.drain(..gone.min(self.tail.len()));
-        self.tail.shrink_to(1024);
-        self.tail_first = meta.log_size;
+        self.drop_tail(meta.log_size);
         let newest = self.journal.len().saturating_sub(1);
         let rotate = self.rotate;
         let mut done = Vec::new();
@@ -314,6 +363,20 @@ impl State {
             needed
         });
         done
+    }
+
+    /// The records that segments lack, up to the position `upto`, behind the position of the first of them.
+    pub(crate) fn tail_upto(&self, upto: u64) -> (u64, Vec<Bytes>) {
+        let count = upto.saturating_sub(self.tail_first) as usize;
+        (self.tail_first, self.tail.iter().take(count).cloned().collect())
+    }
+
+    /// The segments have the log up to the position `upto`.
+    pub(crate) fn drop_tail(&mut self, upto: u64) {
+        let gone = (upto.saturating_sub(self.tail_first) as usize).min(self.tail.len());
+        self.tail_bytes -= self.tail.drain(..gone).map(|record| record.len()).sum::<usize>();
+        self.tail.shrink_to(1024);
+        self.tail_first = self.tail_first.max(upto);
     }
 
     /// Durable records from `from` on that are still in memory; the caller knows that `from` is not before the tail.
@@ -352,7 +415,17 @@ impl State {
         if let Some(upto) = &upto {
             entries.retain(|key, _| key <= upto);
         }
-        OverlayChunk { entries, upto, tree: self.tree.clone() }
+        OverlayChunk { entries, upto, tree: self.tree.clone(), nothing_below: self.empty.contains(prefix) }
+    }
+
+    /// Remembers that a scan found nothing in `tree` under a prefix.
+    pub(crate) fn remember_empty(&mut self, tree: &Arc<TreeSnapshot>, prefix: &[u8]) {
+        if Arc::ptr_eq(tree, &self.tree) {
+            if self.empty.len() >= EMPTY_PREFIXES_MAX {
+                self.empty.clear();
+            }
+            self.empty.insert(prefix.to_vec());
+        }
     }
 
     pub(crate) fn read_failure(&self) -> Option<ReadError> {
@@ -366,4 +439,6 @@ pub(crate) struct OverlayChunk {
     /// The piece ends with this key; `None` when it holds all there is.
     pub(crate) upto: Option<Key>,
     pub(crate) tree: Arc<TreeSnapshot>,
+    /// The tree is known to have nothing under the prefix.
+    pub(crate) nothing_below: bool,
 }

@@ -277,6 +277,61 @@ async fn a_failed_sync_or_write_ends_the_store_and_is_never_tried_again() {
 }
 
 #[tokio::test]
+async fn records_go_to_the_segments_long_before_the_tree_takes_over() {
+    let disk = SimDisk::new();
+    let store = on(&disk).unwrap();
+    // Three times what may wait in memory: the last commit is accepted only after most of it went on.
+    let record = |n: u32| [n.to_be_bytes().as_slice(), &[9; 1000]].concat();
+    for n in 0..96u32 {
+        store.commit(Batch::new().put("hot", n.to_be_bytes().to_vec()).append(record(n))).await.unwrap();
+    }
+    let stats = store.stats();
+    assert_eq!(stats.flushes, 0, "one small key is no reason to write the tree");
+    assert!(stats.log_bytes >= 64_000, "{}", stats.log_bytes);
+    for (life, disk) in [disk.kill(), disk.power_loss(3)].iter().enumerate() {
+        let store = on(disk).unwrap();
+        assert_eq!(store.recovery().commits, 96, "life {life}");
+        let log = store.log_read(0, 1000).await.unwrap();
+        assert!(log.iter().map(|(at, r)| (*at, r.to_vec())).eq((0..96).map(|n| (u64::from(n), record(n)))));
+        store.flush().unwrap();
+        assert_eq!(store.log_read(90, 1000).await.unwrap().len(), 6);
+    }
+}
+
+#[tokio::test]
+async fn one_key_written_again_and_again_does_not_make_an_endless_journal() {
+    let store = on(&SimDisk::new()).unwrap();
+    let mut n = 0u32;
+    // In memory it is one small entry; four times 32 KiB of journal are reason enough.
+    while store.stats().flushes < 2 {
+        store.commit(Batch::new().put("hot", [n.to_be_bytes().as_slice(), &[1; 1000]].concat())).await.unwrap();
+        n += 1;
+        assert!(n < 20_000, "20 MB of journal are not brought to the tree");
+    }
+    assert!(n > 128, "the tree took over after {n} KB");
+}
+
+#[tokio::test]
+async fn a_prefix_that_was_empty_is_not_thought_so_for_ever() {
+    let store = on(&SimDisk::new()).unwrap();
+    let keys = |found: Vec<(crate::Key, crate::Versioned)>| found.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    for after in [None, Some(b"q/1".as_slice()), None] {
+        assert!(store.scan(b"q/", after, 10).await.unwrap().is_empty());
+    }
+    store.commit(Batch::new().put("q/2", "v").put("p", "v")).await.unwrap();
+    assert_eq!(keys(store.scan(b"q/", None, 10).await.unwrap()), [b"q/2"]);
+    store.flush().unwrap();
+    assert_eq!(keys(store.scan(b"q/", None, 10).await.unwrap()), [b"q/2"]);
+    store.commit(Batch::new().delete("q/2")).await.unwrap();
+    assert!(store.scan(b"q/", None, 10).await.unwrap().is_empty());
+    // The tree has it still, under a deletion that it does not know of.
+    store.commit(Batch::new().put("q/3", "v")).await.unwrap();
+    assert_eq!(keys(store.scan(b"q/", None, 10).await.unwrap()), [b"q/3"]);
+    store.flush().unwrap();
+    assert_eq!(keys(store.scan(b"q", None, 10).await.unwrap()), [b"q/3"]);
+}
+
+#[tokio::test]
 async fn a_failed_flush_loses_nothing() {
     for (op, path) in [
         (SimOp::Write, "tree"),
