@@ -29,7 +29,8 @@ pub const STAGE_PENDING: &str = "AWSPENDING";
 /// Letters and digits of a [`Secret::short_id`].
 pub const SHORT_ID_CHARS: usize = 6;
 
-/// The pointer record of a secret.
+/// The pointer record of a secret. Members that say nothing are not stored: the record is written again with every version,
+/// and holds the states of all of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Secret {
     /// Stable random id; survives every change of path.
@@ -48,41 +49,45 @@ pub struct Secret {
     /// Oldest version whose state is still kept; 0 if none.
     pub oldest: u64,
     /// One map for tags, labels and custom metadata.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
     /// What the secret is for, in its owner's words.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// The key that its owner named for it. Kept and shown; the barrier's own keys seal every secret.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
     /// Whether it was written through a dialect that names versions by stage labels: its labelled versions are kept
     /// whatever their age, and the others longer.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub staged: bool,
     /// The ARN by which its resource policy knows it; absent where none is attached. The policy is a record of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_arn: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub settings: SecretSettings,
     /// Where it is; `None` for a secret that is in every region.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regions: Option<SecretRegions>,
     /// Stage labels, each pointing at a version (`AWSCURRENT`, `AWSPREVIOUS`, aliases).
     #[serde(default)]
     pub stages: BTreeMap<String, u64>,
     /// Client request tokens that are not the id of the version they made: a repeated call finds its first answer.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tokens: BTreeMap<String, u64>,
     /// Soft deletion of the whole secret, with the time when it may be purged.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Deletion>,
     /// In ascending order of number.
     pub versions: Vec<Version>,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Settings of one secret; `None` takes the mount's.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SecretSettings {
     pub max_versions: Option<u64>,
@@ -111,15 +116,15 @@ pub struct Version {
     pub maker: String,
     pub state: VersionState,
     /// When it was, or will be, deleted.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Timestamp>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub content: ContentForm,
     /// The rotator whose change made it; absent where somebody wrote it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotator: Option<String>,
     /// Whether it was only prepared so far: it never was the current one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prepared: bool,
 }
 
@@ -579,4 +584,41 @@ pub struct SecretAnswer {
     pub metadata: BTreeMap<String, String>,
     /// Absent after a write, or when the version is gone.
     pub payload: Option<Payload>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As an earlier release stored it: every member, whatever it says.
+    const WHOLE: &str = r#"{"id":"i","path":"p","created":1,"updated":2,"current":1,"newest":0,"oldest":1,"metadata":{},
+        "description":"","key_id":null,"staged":false,"settings":{"max_versions":null,"cas_required":false,
+        "delete_after_s":null},"regions":null,"stages":{"AWSCURRENT":1},"tokens":{},"deleted":null,"versions":[{"number":1,
+        "id":"v","created":2,"creator":"c","state":"enabled","deletion":null,"content":"object","rotator":null,
+        "prepared":false}]}"#;
+
+    #[test]
+    fn what_says_nothing_is_not_stored() {
+        let secret: Secret = serde_json::from_str(WHOLE).unwrap();
+        let stored = serde_json::to_string(&secret).unwrap();
+        let expected = r#"{"id":"i","path":"p","created":1,"updated":2,"current":1,"newest":0,"oldest":1,"stages":{"AWSCURRENT":1},"versions":[{"number":1,"id":"v","created":2,"creator":"c","state":"enabled"}]}"#;
+        assert_eq!(stored, expected);
+    }
+
+    #[test]
+    fn what_says_something_is_stored() {
+        let mut secret: Secret = serde_json::from_str(WHOLE).unwrap();
+        secret.description = "d".to_owned();
+        secret.staged = true;
+        secret.settings.cas_required = true;
+        secret.tokens.insert("t".to_owned(), 1);
+        secret.deleted = Some(Deletion { at: Timestamp(3), purge_at: Timestamp(4) });
+        secret.versions[0].content = ContentForm::Bytes;
+        secret.versions[0].deletion = Some(Timestamp(5));
+        secret.versions[0].rotator = Some("r".to_owned());
+        secret.versions[0].prepared = true;
+        let stored = serde_json::to_string(&secret).unwrap();
+        let read: Secret = serde_json::from_str(&stored).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{secret:?}"));
+    }
 }
