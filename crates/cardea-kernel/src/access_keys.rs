@@ -328,9 +328,10 @@ fn signature_verifies(secret: &str, shown: &Signed) -> bool {
 
 /// Whether the session token is the key's; a key without one may be shown with none.
 fn session_matches(kept: Option<&str>, shown: Option<&SecretText>) -> bool {
-    let hash = session_hash(shown.map_or("", |token| token.expose()));
-    match (kept, shown) {
-        (Some(kept), Some(_)) => constant_time::eq(kept.as_bytes(), hash.as_bytes()),
+    // Only what is shown decides whether anything is hashed, so that the time tells nothing of what is kept.
+    let hash = shown.map(|token| session_hash(token.expose()));
+    match (kept, &hash) {
+        (Some(kept), Some(hash)) => constant_time::eq(kept.as_bytes(), hash.as_bytes()),
         (None, None) => true,
         _ => false,
     }

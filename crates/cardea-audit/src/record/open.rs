@@ -191,4 +191,10 @@ impl OpenRecord {
         self.0.outcome = Some(outcome);
         *self.0
     }
+
+    /// The reverse of [`Self::complete`], for a record that was not written: what carried it will be tried again, and may
+    /// end otherwise.
+    pub fn reopened(unwritten: Record) -> Self {
+        Self(Box::new(Record { outcome: None, response: None, resource: None, ..unwritten }))
+    }
 }

@@ -4,9 +4,9 @@
 
 use cardea_audit::AuditHasher;
 use cardea_audit::record::{self as log, push_index, push_segment};
+use cardea_model::SecretText;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use zeroize::Zeroizing;
 
 /// Most leaves that one member is listed by. A hash is about half a microsecond: these are a small part of the commit that
 /// follows. Secrets have a handful of values, and environments a few dozen.
@@ -26,12 +26,21 @@ pub fn push(params: &mut log::Params, name: &str, text: &str, hasher: &AuditHash
         return false;
     }
     for (name, text) in leaves {
-        match serde_json::from_str::<String>(text).map(Zeroizing::new) {
-            Ok(value) => params.push_hashed(&name, value.as_bytes(), hasher),
-            Err(_) => params.push_hashed(&name, text.as_bytes(), hasher),
+        match unescaped(text) {
+            Some(value) => params.push_hashed(&name, value.as_bytes(), hasher),
+            None => match serde_json::from_str::<String>(text).map(SecretText::new) {
+                Ok(value) => params.push_hashed(&name, value.expose().as_bytes(), hasher),
+                Err(_) => params.push_hashed(&name, text.as_bytes(), hasher),
+            },
         }
     }
     true
+}
+
+/// A JSON string without escapes is what stands between its quotes: nothing is copied that must be wiped.
+fn unescaped(text: &str) -> Option<&str> {
+    let value = text.strip_prefix('"')?.strip_suffix('"')?;
+    (!value.contains('\\')).then_some(value)
 }
 
 fn escaped(name: &str) -> String {

@@ -240,19 +240,23 @@ impl Pending {
         self.facts.name == "seal" || self.facts.name.contains("revoke")
     }
 
-    /// The completed record of an answer; `None` for what leaves none.
-    pub fn completed(&self, content: &AnswerContent) -> Result<Option<Bytes>, Error> {
-        self.complete(self.open.clone(), content)
+    /// The completed record of an answer; `None` for what leaves none. A conflict may make the request run again, so that
+    /// the record is open again afterwards: a copy of it would take some fifty allocations.
+    pub fn completed(&mut self, content: &AnswerContent) -> Result<Option<Bytes>, Error> {
+        let Some(open) = self.open.take() else { return Ok(None) };
+        let done = self.complete(open, content);
+        let encoded = encode(&done);
+        self.open = Some(OpenRecord::reopened(done));
+        encoded.map(Some)
     }
 
-    /// The same where nothing can make it run again: the open record is used up, not copied. Reads end here.
+    /// The same where nothing can make it run again: the open record is used up. Reads end here.
     pub fn completed_last(&mut self, content: &AnswerContent) -> Result<Option<Bytes>, Error> {
-        let open = self.open.take();
-        self.complete(open, content)
+        let Some(open) = self.open.take() else { return Ok(None) };
+        encode(&self.complete(open, content)).map(Some)
     }
 
-    fn complete(&self, open: Option<OpenRecord>, content: &AnswerContent) -> Result<Option<Bytes>, Error> {
-        let Some(mut open) = open else { return Ok(None) };
+    fn complete(&self, mut open: OpenRecord, content: &AnswerContent) -> log::Record {
         if self.announced {
             open = open.after_intent(LogTime(self.now));
         }
@@ -263,8 +267,7 @@ impl Pending {
                 version: Some((*version).into()),
             });
         }
-        let done = open.response(self.response(content)).complete(log::Outcome::ok());
-        encode(&done).map(Some)
+        open.response(self.response(content)).complete(log::Outcome::ok())
     }
 
     /// The record of the intent; from here on the request's own record is that of the outcome.

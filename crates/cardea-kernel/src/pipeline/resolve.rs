@@ -100,7 +100,7 @@ pub async fn resolve(active: &Active, mut from: Authenticated) -> Result<Resolve
             },
         },
     );
-    let resolved = match target {
+    let mut resolved = match target {
         Target::Path { method, path, params, help } => by_path(active, from, method, &path, params, help, None),
         Target::KeyLogin { path, params, wish } => {
             by_path(active, from, Method::Write, &path, params, false, Some(wish))
@@ -110,8 +110,9 @@ pub async fn resolve(active: &Active, mut from: Authenticated) -> Result<Resolve
             Resolved { params: said, ..shared(active, from, mount, Shared::Key(op)).await? }
         }
     };
-    let resolved = settle_action(active, resolved).await?;
-    attached(active, resolved).await
+    settle_action(active, &mut resolved).await?;
+    attached(active, &mut resolved).await?;
+    Ok(resolved)
 }
 
 /// A path that a mount's table of routes binds.
@@ -291,21 +292,21 @@ async fn name_key(
 }
 
 /// What is attached to the resource and decides beside policies. Strangers do not get to make the engine look.
-async fn attached(active: &Active, mut resolved: Resolved) -> Result<Resolved, Refusal> {
+async fn attached(active: &Active, resolved: &mut Resolved) -> Result<(), Refusal> {
     let from = &resolved.from;
     let (What::Bound { engine, op, .. }, Some(mount), Some(caller)) =
         (&resolved.what, &resolved.mount, from.who.caller())
     else {
-        return Ok(resolved);
+        return Ok(());
     };
     if resolved.help || !engine.attaches() {
-        return Ok(resolved);
+        return Ok(());
     }
     // Also where the engine asks for each of many.
     let standing = Standing::of(&active.mounts.now(), from.who.token(), caller.key.as_ref(), &from.request.credential);
     resolved.standing = standing.clone();
     if op.facts.access != Access::Policy {
-        return Ok(resolved);
+        return Ok(());
     }
     let asker = Asker::of(caller, &from.request.origin, from.now, resolved.alias.clone()).standing(standing);
     let mut txn = active.sealed.txn();
@@ -319,14 +320,14 @@ async fn attached(active: &Active, mut resolved: Resolved) -> Result<Resolved, R
             resolved.attached = Some(Box::new((asker, attached)));
         }
         // What decides cannot be known: nothing is decided.
-        Err(error) => return Err(Refusal { request_id: Some(resolved.from.id), error, warnings: Vec::new() }),
+        Err(error) => return Err(Refusal { request_id: Some(from.id.clone()), error, warnings: Vec::new() }),
     }
-    Ok(resolved)
+    Ok(())
 }
 
 /// Which capability it takes: the route's, and for upserts what the engine's existence check says.
-async fn settle_action(active: &Active, mut resolved: Resolved) -> Result<Resolved, Refusal> {
-    let Some(facts) = resolved.facts().filter(|_| !resolved.help) else { return Ok(resolved) };
+async fn settle_action(active: &Active, resolved: &mut Resolved) -> Result<(), Refusal> {
+    let Some(facts) = resolved.facts().filter(|_| !resolved.help) else { return Ok(()) };
     resolved.action = match facts.rule {
         ActionRule::Fixed(action) => action,
         ActionRule::CreateOrUpdate => Action::Update,
@@ -335,7 +336,7 @@ async fn settle_action(active: &Active, mut resolved: Resolved) -> Result<Resolv
     if facts.rule != ActionRule::CreateOrUpdate
         || (resolved.from.who.caller().is_none() && facts.access == Access::Policy)
     {
-        return Ok(resolved);
+        return Ok(());
     }
     if let (What::Bound { engine, op, existed }, Some(mount)) = (&mut resolved.what, &resolved.mount) {
         let mut txn = active.sealed.txn();
@@ -355,13 +356,14 @@ async fn settle_action(active: &Active, mut resolved: Resolved) -> Result<Resolv
             }
             // The store does not answer: there is nothing to decide by, and nowhere to write.
             Err(error) if matches!(error.cause, Cause::Unavailable | Cause::Internal) => {
-                return Err(Refusal { request_id: Some(resolved.from.id), error, warnings: Vec::new() });
+                let request_id = Some(resolved.from.id.clone());
+                return Err(Refusal { request_id, error, warnings: Vec::new() });
             }
             // What the engine says is told only to those who are allowed to know, like every other error of a route.
             Err(error) => resolved.what = What::Nothing { error, facts: Some(facts), hint: None },
         }
     }
-    Ok(resolved)
+    Ok(())
 }
 
 /// In the system's own mounts a trailing slash is no part of a thing's name: what is read, written or deleted has one spelling,
