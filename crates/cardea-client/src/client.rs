@@ -228,17 +228,20 @@ impl Client {
     #[must_use]
     pub fn refused(&self, request: &Request, response: &Response) -> ClientError {
         #[derive(Deserialize)]
-        struct Errors {
-            errors: Vec<Value>,
+        struct Said {
+            errors: Option<Vec<Value>>,
+            #[serde(default)]
+            data: Value,
+            warnings: Option<Vec<String>>,
         }
-        let (errors, raw) = match response.json::<Errors>() {
-            Ok(body) => {
-                let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                (body.errors.into_iter().map(text).collect(), None)
-            }
-            Err(_) => {
+        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let (errors, warnings, raw) = match response.json::<Said>() {
+            Ok(Said { errors: Some(errors), .. }) => (errors.into_iter().map(text).collect(), Vec::new(), None),
+            // An envelope that only warns, as about a path of the other version of kv.
+            Ok(Said { data: Value::Null, warnings: Some(warnings), .. }) => (Vec::new(), warnings, None),
+            _ => {
                 let text = String::from_utf8_lossy(response.body.expose());
-                (Vec::new(), Some(text.chars().take(RAW_CHARS_MAX).collect()))
+                (Vec::new(), Vec::new(), Some(text.chars().take(RAW_CHARS_MAX).collect()))
             }
         };
         ClientError::Answer(Box::new(ApiError {
@@ -247,6 +250,7 @@ impl Client {
             namespace: self.options.namespace.clone(),
             status: response.status,
             errors,
+            warnings,
             raw,
         }))
     }

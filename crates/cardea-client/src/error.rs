@@ -49,6 +49,8 @@ pub struct ApiError {
     pub status: u16,
     /// The texts of the body's `errors`.
     pub errors: Vec<String>,
+    /// The warnings of a body that has no errors and no data.
+    pub warnings: Vec<String>,
     /// The body as it came, if it was not JSON with `errors`; cut to [`RAW_CHARS_MAX`].
     pub raw: Option<String>,
 }
@@ -71,7 +73,10 @@ impl fmt::Display for ApiError {
                     let newline = if index == 0 { "" } else { "\n" };
                     write!(f, "{newline}* {error}")?;
                 }
-                Ok(())
+                if !self.warnings.is_empty() {
+                    f.write_str("WARNING! The following warnings were returned from Vault:\n")?;
+                }
+                self.warnings.iter().try_for_each(|warning| write!(f, "\n  * {warning}"))
             }
         }
     }

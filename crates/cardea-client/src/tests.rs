@@ -88,6 +88,7 @@ fn error_answers_read_as_in_vault() {
             namespace: namespace.map(str::to_owned),
             status: 403,
             errors: errors.iter().map(|e| (*e).to_owned()).collect(),
+            warnings: Vec::new(),
             raw: raw.map(str::to_owned),
         }))
         .to_string()

@@ -132,6 +132,18 @@ fn writes_and_deletes_look_as_in_vault() {
             err: "",
         },
         Row {
+            line: "write secret/a k=v",
+            answers: &[(
+                "PUT /v1/secret/a",
+                404,
+                r#"{"request_id":"r","data":null,"warnings":["Invalid path for a versioned K/V secrets engine."]}"#,
+            )],
+            asked: &[r#"PUT /v1/secret/a {"k":"v"}"#],
+            code: 2,
+            out: "",
+            err: "Error writing data to secret/a: Error making API request.\n\nURL: PUT http://server/v1/secret/a\nCode: 404. Errors:\n\nWARNING! The following warnings were returned from Vault:\n\n  * Invalid path for a versioned K/V secrets engine.\n",
+        },
+        Row {
             line: "write secret/a",
             answers: &[],
             asked: &[],
