@@ -98,6 +98,11 @@ fn error_text(outcome: &Outcome) -> Option<String> {
         Status::Denied => {
             Some(multi_error(outcome.message_class.as_ref().map_or("permission denied", |text| text.as_str())))
         }
+        // Nothing is there: an answer like others, in Vault's log too.
+        Status::Error if outcome.cause.as_ref().is_some_and(|cause| cause.as_str() == "not_found") => {
+            let words = outcome.message_class.as_ref().map_or("", |text| text.as_str());
+            (!words.is_empty()).then(|| multi_error(words))
+        }
         Status::Error => {
             Some(multi_error(outcome.message_class.as_ref().map_or("internal error", |text| text.as_str())))
         }
@@ -160,7 +165,7 @@ fn token_facts(actor: &Actor, options: &Options) -> Map<String, Value> {
     put(&mut auth, "entity_id", actor.entity_id.as_ref().map(|id| id.as_str()));
     put(&mut auth, "remaining_uses", actor.remaining_uses.as_ref().map(|uses| *uses.get()));
     put(&mut auth, "token_type", actor.token_type.as_ref().map(|kind| kind.as_str()));
-    put(&mut auth, "token_ttl", actor.token_ttl_s.as_ref().map(|ttl| *ttl.get()));
+    put(&mut auth, "token_ttl", actor.token_ttl_s.as_ref().map(|ttl| *ttl.get()).filter(|ttl| *ttl > 0));
     put(&mut auth, "token_issue_time", actor.token_issue_time.as_ref().map(|time| time.get().to_string()));
     auth
 }

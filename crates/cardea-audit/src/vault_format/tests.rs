@@ -57,6 +57,16 @@ fn a_failure_has_its_error_on_the_second_line() {
     assert_eq!(parsed(lines.response)["error"], "1 error occurred:\n\t* source is down\n\n");
 }
 
+/// Alarms count lines with an error: what was looked for and is not there must not be among them.
+#[test]
+fn what_is_not_there_is_no_error() {
+    let open = || OpenRecord::request(LogTime::default(), "r", "n");
+    let lines = render(&open().complete(Outcome::error("not_found", "")), &Options::default());
+    assert_eq!(parsed(lines.response).get("error"), None);
+    let lines = render(&open().complete(Outcome::error("not_found", "role does not exist")), &Options::default());
+    assert_eq!(parsed(lines.response)["error"], "1 error occurred:\n\t* role does not exist\n\n");
+}
+
 #[test]
 fn which_record_gives_which_line() {
     let open = || OpenRecord::request(LogTime::default(), "r", "n");

@@ -561,9 +561,14 @@ async fn end(active: &Active, cx: &mut Context<'_>, which: &Which, keep_children
             }
             active.hashes.token_id(text.expose())
         }
-        Which::Accessor(accessor) => {
-            tokens::by_accessor(txn, &active.hashes, &namespace, accessor).await?.ok_or_else(invalid_accessor)?
-        }
+        Which::Accessor(accessor) => match tokens::by_accessor(txn, &active.hashes, &namespace, accessor).await? {
+            Some(id) => id,
+            // As with a token that is gone already: who cleans up must not fail because time was faster.
+            None => {
+                cx.warn("No token found with this accessor");
+                return Ok(Done::empty());
+            }
+        },
     };
     // A token that ended took its children with it: sparing them now would bring them back.
     if keep_children && tokens::find_live(txn, &namespace, &id, now).await?.is_none() {

@@ -269,10 +269,12 @@ async fn an_accessor_does_what_it_may_and_never_shows_the_token() {
     let plain = server.token(&["default"]).await;
     for path in ["lookup-accessor", "renew-accessor", "revoke-accessor"] {
         server.post(&format!("auth/token/{path}"), &plain, body.clone()).await.expect(403);
-        assert!(matches!(
-            server.post(&format!("auth/token/{path}"), server.root(), json!({ "accessor": "unknown" })).await.status,
-            400 | 403 | 404
-        ));
+        let unknown = server.post(&format!("auth/token/{path}"), server.root(), json!({ "accessor": "unknown" })).await;
+        match path {
+            // Who cleans up by accessors finds some that time has ended already.
+            "revoke-accessor" => assert_eq!(unknown.ok().at("/warnings/0"), "No token found with this accessor"),
+            _ => assert_eq!((unknown.status, unknown.at("/errors/0")), (400, &json!("invalid accessor"))),
+        }
     }
     // The accessor is no token.
     server.get("auth/token/lookup-self", &accessor).await.expect(403);
