@@ -303,6 +303,10 @@ def test_aliases(kms, name):
     assert kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"] == second["KeyId"]
     refused(kms.decrypt, "IncorrectKeyException", CiphertextBlob=sealed["CiphertextBlob"], KeyId=alias)
     assert kms.decrypt(CiphertextBlob=sealed["CiphertextBlob"])["Plaintext"] == b"x"
+    third = create(kms)["KeyId"]
+    kms.schedule_key_deletion(KeyId=third, PendingWindowInDays=7)
+    refused(kms.update_alias, "KMSInvalidStateException", AliasName=alias, TargetKeyId=third)
+    refused(kms.create_alias, "KMSInvalidStateException", AliasName=alias + "/third", TargetKeyId=third)
     listed = [a for page in kms.get_paginator("list_aliases").paginate() for a in page["Aliases"]]
     assert {"AliasName": alias, "AliasArn": arn, "TargetKeyId": second["KeyId"]} in listed
     assert [a["AliasName"] for a in kms.list_aliases(KeyId=second["KeyId"])["Aliases"]] == [alias]
@@ -435,6 +439,7 @@ class Importer:
 
 def test_imported_material_goes_and_comes_back(kms):
     importer = Importer(kms)
+    assert "KeyMaterialId" not in kms.delete_imported_key_material(KeyId=importer.key), "there was none"
     end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=2)
     first = importer.bring(bytes(32), ValidTo=end, ExpirationModel="KEY_MATERIAL_EXPIRES")
     shown = kms.describe_key(KeyId=importer.key)["KeyMetadata"]

@@ -398,7 +398,7 @@ impl Asked<'_> {
         if input.custom_key_store_id.is_some() {
             return Err(unsupported("Custom key stores aren't available here."));
         }
-        let bytes = input.number_of_bytes.ok_or_else(|| Fault::validation("Please specify the number of bytes."))?;
+        let bytes = input.number_of_bytes.ok_or_else(|| Fault::validation("NumberOfBytes is required."))?;
         Ok(KeyOp::Random { bytes: usize::try_from(bytes).unwrap_or_default() })
     }
 

@@ -238,7 +238,10 @@ impl Place<'_> {
                 Ok(Written::Facts(self.paged(page, next.as_deref())))
             }
             KeyAnswer::Material { key, version_id } => {
-                let form = json!({ "KeyId": self.arn(&key.id), "KeyMaterialId": material_id(&version_id) });
+                let mut form = json!({ "KeyId": self.arn(&key.id) });
+                if let Some(version_id) = version_id {
+                    form["KeyMaterialId"] = json!(material_id(&version_id));
+                }
                 Ok(Written::Facts(form))
             }
             KeyAnswer::LastUse { key, last } => Ok(Written::Facts(self.last_use(&key, last))),

@@ -49,7 +49,8 @@ async fn there(cx: &mut Context<'_>, name: &str, region: Option<&str>) -> Result
 /// Sets an alias, or moves one.
 ///
 /// # Errors
-/// [`KeyFault::Exists`] if there is one and it is not to be moved; not found if there is none to be moved.
+/// [`KeyFault::Exists`] if there is one and it is not to be moved; not found if there is none to be moved;
+/// [`KeyFault::PendingDeletion`] of the key.
 pub async fn set(
     cx: &mut Context<'_>,
     alias: &str,
@@ -59,6 +60,7 @@ pub async fn set(
 ) -> Result<KeyAnswer, Error> {
     CanonicalPath::parse(alias)?;
     let target = ops::find(cx, key).await?;
+    ops::stays(&target.0)?;
     let own = region.map(|region| in_region(alias, region));
     let mut in_own = false;
     if let Some(own) = &own {

@@ -205,16 +205,23 @@ async fn restore(
     Ok(version.id.clone())
 }
 
-/// Takes imported material away; gives the id of its version. What is away already stays so.
+/// Takes imported material away; gives the id of its version. What is away already, or never was there, stays so.
 ///
 /// # Errors
 /// Not found, of the key or of the material; [`KeyFault::Usage`] for a key that was generated here.
-pub async fn take_away(cx: &mut Context<'_>, name: &str, wanted: Option<&str>) -> Result<(KeyRecord, String), Error> {
+pub async fn take_away(
+    cx: &mut Context<'_>,
+    name: &str,
+    wanted: Option<&str>,
+) -> Result<(KeyRecord, Option<String>), Error> {
     manage::sweep(cx).await?;
     let mut key = manage::changing(cx, name).await?;
     regions::leads(&key)?;
     if key.latest == 0 && key.state == KeyState::PendingImport {
-        return Err(KeyFault::PendingImport.error());
+        return match wanted {
+            None => Ok((KeyRecord(key), None)),
+            Some(_) => Err(Error::not_found()),
+        };
     }
     if key.origin != KeyOrigin::Imported {
         return Err(KeyFault::Usage.error());
@@ -234,7 +241,7 @@ pub async fn take_away(cx: &mut Context<'_>, name: &str, wanted: Option<&str>) -
     version.expires = None;
     let id = version.id.clone();
     key.settle(cx.now);
-    Ok((manage::store(cx, key).await?, id))
+    Ok((manage::store(cx, key).await?, Some(id)))
 }
 
 /// Removes the record of material, and keeps what it is known by.

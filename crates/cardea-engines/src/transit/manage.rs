@@ -356,9 +356,7 @@ pub async fn configure(cx: &mut Context<'_>, name: &str, change: &SettingsChange
 /// Not found; more tags or longer texts than a key may have; enabling a key that waits for something else.
 pub async fn change(cx: &mut Context<'_>, name: &str, change: &KeyChange) -> Result<KeyRecord, Error> {
     let mut key = changing(cx, name).await?;
-    if let KeyState::PendingDeletion(_) | KeyState::PendingReplicaDeletion { .. } = key.state {
-        return Err(KeyFault::PendingDeletion.error());
-    }
+    ops::stays(&key)?;
     if change.symmetric_only && key.algorithm.family() != KeyFamily::Aead {
         return Err(KeyFault::Usage.error());
     }

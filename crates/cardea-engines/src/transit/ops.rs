@@ -92,6 +92,19 @@ pub fn in_use(key: &Key) -> Result<(), Error> {
     }
 }
 
+/// That a key is not about to be gone.
+///
+/// # Errors
+/// [`KeyFault::PendingDeletion`].
+pub fn stays(key: &Key) -> Result<(), Error> {
+    match key.state {
+        KeyState::PendingDeletion(_) | KeyState::PendingReplicaDeletion { .. } => {
+            Err(KeyFault::PendingDeletion.error())
+        }
+        _ => Ok(()),
+    }
+}
+
 fn usable(key: &Key, usage: KeyUsage) -> Result<(), Error> {
     in_use(key)?;
     if key.allows(usage) { Ok(()) } else { Err(KeyFault::Usage.error()) }

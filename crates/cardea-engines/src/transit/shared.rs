@@ -173,7 +173,7 @@ impl Transit {
             KeyOp::CancelDeletion { key } => manage::schedule_deletion(cx, key.text(), None).await.map(answer),
             KeyOp::Import { key, material, terms } => {
                 let (record, version_id) = imported::import(cx, key.text(), material, terms).await?;
-                Ok(KeyAnswer::Material { key: Box::new(record.0), version_id })
+                Ok(KeyAnswer::Material { key: Box::new(record.0), version_id: Some(version_id) })
             }
             KeyOp::DeleteMaterial { key, material_id } => {
                 let (record, version_id) = imported::take_away(cx, key.text(), material_id.as_deref()).await?;

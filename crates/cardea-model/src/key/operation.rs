@@ -402,10 +402,10 @@ pub struct KeyUsed {
 pub enum KeyAnswer {
     Done,
     Key(Box<Key>),
-    /// A key, and the version whose material was imported or taken away.
+    /// A key, and the version whose material was imported or taken away, if there was any.
     Material {
         key: Box<Key>,
-        version_id: String,
+        version_id: Option<String>,
     },
     LastUse {
         key: Box<Key>,

@@ -80,7 +80,7 @@ fn terms(input: &Input) -> Result<ImportTerms, Fault> {
     let expires = match (expires, input.valid_to) {
         (true, Some(at)) => Some(instant(at)?),
         (true, None) => {
-            return Err(Fault::validation("ValidTo is required where ExpirationModel is KEY_MATERIAL_EXPIRES."));
+            return Err(Fault::validation("A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES"));
         }
         (false, Some(_)) => {
             let words = "ValidTo must be left out where ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE.";

@@ -176,7 +176,7 @@ fn answer(said: &str) -> Result<Answer, Refusal> {
         "public key" => KeyAnswer::PublicKey { key: signer(), used: used(KeyAlgorithm::EcP256), spki: vec![4, 5] },
         "shared" => KeyAnswer::Shared { used: used(KeyAlgorithm::EcP256), secret: secret(), ciphertext: None },
         "material" => {
-            KeyAnswer::Material { key: imported(), version_id: "00000000-0000-4000-8000-000000000002".to_owned() }
+            KeyAnswer::Material { key: imported(), version_id: Some("00000000-0000-4000-8000-000000000002".to_owned()) }
         }
         "imported key" => KeyAnswer::Key(imported()),
         "imported key without material" => KeyAnswer::Key(Box::new(Key {

@@ -399,6 +399,12 @@ async fn aliases_are_made_once_and_moved_on_purpose() {
         panic!()
     };
     assert_eq!(found.name, "b");
+    // What is about to be gone gets no alias; one that has some can lose it.
+    bench.shared(KeyOp::ScheduleDeletion { key: named("a"), window_s: 7 * 86_400 }).await.unwrap();
+    for (alias, moves) in [("y", false), ("x", true)] {
+        let refused = bench.shared(set(alias, "a", moves)).await;
+        assert_eq!(fault(refused), Some(KeyFault::PendingDeletion), "{alias}");
+    }
     bench.ok("keys/x", json!({})).await;
     bench.ok("keys/b/config", json!({ "deletion_allowed": true })).await;
     bench.call("DELETE", "keys/b", "").await;
