@@ -404,3 +404,29 @@ async fn tokens_with_an_end_stand_among_the_leases() {
     lookup(&id).await.expect(400);
     assert_eq!(server.list("sys/leases/lookup/auth/approle/login", &root).await.status, 404);
 }
+
+/// Vault's users put an alarm on leases that cannot be ended: the count of those must not be the count of all.
+#[tokio::test]
+async fn leases_that_cannot_be_ended_are_counted_by_themselves() {
+    let server = TestServer::start().await;
+    let root = server.root();
+    server.mount("syn", "synthetic").await;
+    let mut users = Vec::new();
+    for _ in 0..3 {
+        users.push(server.get("syn/creds/a?ttl=7200", root).await.ok().text_at("/data/username"));
+    }
+    let irrevocable = async || server.get("sys/leases/count?type=irrevocable", root).await.ok();
+    let none = irrevocable().await;
+    assert_eq!((none.number_at("/data/lease_count"), none.at("/data/counts")), (0, &json!({})));
+    assert!(none.at("/warnings").is_null(), "the parameter is known");
+    server.source().pin(users.into_iter().take(1));
+    server.post("sys/leases/revoke-prefix/syn", root, json!({})).await.ok();
+    for _ in 0..120 {
+        server.advance(60);
+        server.settle().await;
+    }
+    let accessor = server.get("sys/mounts/syn", root).await.ok().text_at("/data/accessor");
+    let one = irrevocable().await;
+    assert_eq!((one.number_at("/data/lease_count"), one.at("/data/counts")), (1, &json!({ accessor: 1 })));
+    server.get("sys/leases/count?type=other", root).await.expect(400);
+}

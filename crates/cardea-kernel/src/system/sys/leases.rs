@@ -14,6 +14,7 @@ use cardea_sdk::external::External;
 use cardea_sdk::route::{Access, Bound, Route};
 use cardea_sdk::{Context, Done, Effect, ExternalError, Lease, Outcome, OutsideContext, Plan, Recovery};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 pub enum Op {
@@ -22,7 +23,7 @@ pub enum Op {
     Renew { id: String, increment: Option<TtlSeconds> },
     Revoke { id: String, sync: bool },
     RevokePrefix { prefix: String, force: bool, sync: bool },
-    Count,
+    Count { irrevocable: bool },
     Stuck,
     Tidy,
     Thaw,
@@ -64,6 +65,12 @@ struct ListInput {
     limit: Option<loose::Int>,
 }
 
+#[derive(Deserialize)]
+struct CountInput {
+    #[serde(rename = "type", default)]
+    kind: String,
+}
+
 fn lookup(p: &Params) -> Result<Bound<SysOp>, Error> {
     Bound::try_read(p, |i: IdInput| Ok(SysOp::Leases(Op::Lookup { id: i.id()? })))
 }
@@ -86,6 +93,14 @@ fn list(p: &Params) -> Result<Bound<SysOp>, Error> {
         let most = cardea_model::limit::LIST_ENTRIES_MAX;
         let limit = i.limit.and_then(|n| usize::try_from(n.0).ok()).filter(|n| *n > 0).unwrap_or(most).min(most);
         SysOp::Leases(Op::List { prefix: i.prefix, after: i.after, limit })
+    })
+}
+
+fn how_many(p: &Params) -> Result<Bound<SysOp>, Error> {
+    Bound::try_read(p, |i: CountInput| match i.kind.as_str() {
+        "" => Ok(SysOp::Leases(Op::Count { irrevocable: false })),
+        "irrevocable" => Ok(SysOp::Leases(Op::Count { irrevocable: true })),
+        _ => Err(Error::invalid("`type` is irrevocable, or absent for all leases")),
     })
 }
 
@@ -132,8 +147,9 @@ pub(super) fn routes() -> Vec<Route<SysOp>> {
         Route::write("revoke-force", "revoke-force/{prefix..}", revoke_force)
             .access(Access::Sudo)
             .help("Older name of leases/revoke-force."),
-        Route::read("leases-count", "leases/count", |p| Bound::plain(p, SysOp::Leases(Op::Count)))
-            .help("How many leases there are."),
+        Route::read("leases-count", "leases/count", how_many).clear(&["type"]).help(
+            "How many leases there are; with type=irrevocable, how many their source has refused to end, by mount.",
+        ),
         Route::read("leases-stuck", "leases/stuck", |p| Bound::plain(p, SysOp::Leases(Op::Stuck)))
             .access(Access::Sudo)
             .help("Mounts whose source does not take revocations, and why."),
@@ -268,7 +284,8 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             }
             Ok(Extra::after(After::Wake))
         }
-        Op::Count => count(cx, &namespace).await,
+        Op::Count { irrevocable: false } => count(cx, &namespace).await,
+        Op::Count { irrevocable: true } => count_irrevocable(active, cx).await,
         Op::Stuck => {
             #[derive(Serialize)]
             struct Stuck {
@@ -301,6 +318,25 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
             Ok(Extra::after(After::Thaw))
         }
     }
+}
+
+/// What alarms of Vault's users ask for.
+async fn count_irrevocable(active: &Active, cx: &mut Context<'_>) -> Result<Outcome, Error> {
+    #[derive(Serialize)]
+    struct Count {
+        lease_count: usize,
+        /// By the accessor of the mount.
+        counts: BTreeMap<String, usize>,
+    }
+    let mut counts = BTreeMap::new();
+    let now = cx.now;
+    for mount in active.mounts.now().iter() {
+        let found = leases::irrevocable(cx.state.kernel_side(), mount, now).await?;
+        if found > 0 {
+            counts.insert(mount.accessor.clone(), found);
+        }
+    }
+    Done::object(&Count { lease_count: counts.values().sum(), counts })
 }
 
 async fn count(cx: &mut Context<'_>, namespace: &NamespaceId) -> Result<Outcome, Error> {
