@@ -241,7 +241,7 @@ impl Pending {
     }
 
     /// The completed record of an answer; `None` for what leaves none. A conflict may make the request run again, so that
-    /// the record is open again afterwards: a copy of it would take some fifty allocations.
+    /// the record is open again afterwards: a copy of it has every text and list once more.
     pub fn completed(&mut self, content: &AnswerContent) -> Result<Option<Bytes>, Error> {
         let Some(open) = self.open.take() else { return Ok(None) };
         let done = self.complete(open, content);

@@ -64,7 +64,7 @@ const SCAN_CHUNK_MAX: usize = 256;
 const TREE_RETRIES_MAX: u32 = 500;
 
 /// How many times `flush_bytes` the journal may hold before the tree takes over, if keys are written again and again:
-/// the tree then has all of it to write once. Replayed at a start, where 32 MiB take about a tenth of a second.
+/// the tree then has all of it to write once. It is what a start has to replay; how long that takes was not measured.
 const JOURNAL_TIMES: usize = 4;
 /// In how many portions `flush_bytes` of the log's records go to the segments: 2 MiB each are few enough syncs.
 const TAIL_PORTIONS: usize = 4;
