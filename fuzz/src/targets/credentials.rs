@@ -216,6 +216,7 @@ static ISSUED: LazyLock<Issued> = LazyLock::new(|| {
             bound_cidrs: Vec::new(),
             role: String::new(),
             login: None,
+            came_by: None,
             wrapping: false,
             custom_id: None,
         };
