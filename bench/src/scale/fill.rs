@@ -277,6 +277,7 @@ async fn holders(active: &Arc<Active>, expires: Timestamp) -> Result<Vec<String>
                 bound_cidrs: Vec::new(),
                 role: String::new(),
                 login: None,
+                came_by: None,
                 wrapping: false,
                 custom_id: None,
             };
