@@ -34,13 +34,15 @@
 //! that start with `#` are comments.
 
 mod attached;
+mod forms;
+mod input;
 mod model;
 mod ops;
 mod password;
 mod places;
-mod posture;
 mod policy;
 mod policy_forms;
+mod posture;
 mod query;
 mod regions;
 mod retirement;
@@ -58,8 +60,9 @@ mod tests;
 
 pub use crate::kv::version1::KvV1;
 
+use crate::kv::forms::{SubkeysForm, config_form, metadata_form, version_form};
 use crate::kv::ops::{Fate, Patched};
-use crate::kv::routes::{Op, SubkeysForm};
+use crate::kv::routes::Op;
 use cardea_model::mount::Mount;
 use cardea_model::operation::SecretRef;
 use cardea_model::secret::{SecretFault, SecretReport, split_regional};
@@ -107,7 +110,7 @@ impl Engine for Kv {
         match op {
             Op::ConfigRead => {
                 let config = ops::config(cx).await?;
-                Done::object(&routes::config_form(&config))
+                Done::object(&config_form(&config))
             }
             Op::ConfigWrite(change) => ops::change_config(cx, change).await.map(|()| Done::empty()),
             Op::Secret(SecretOp::Read { path, version }) => {
@@ -138,7 +141,7 @@ impl Engine for Kv {
             Op::Patch { path, change, check } => match ops::patch(cx, path, change, *check).await? {
                 Patched::Written(answer) => Ok(Done::body(Body::Secret(Box::new(answer)))),
                 Patched::Gone(mut answer) => {
-                    let form = Payload::of(&routes::version_form(&mut answer))?;
+                    let form = Payload::of(&version_form(&mut answer))?;
                     Ok(Done::body(Body::Gone(form)))
                 }
             },
@@ -157,13 +160,13 @@ impl Engine for Kv {
                 let payload = answer.payload.take();
                 let subkeys = payload.map(|payload| tree::skeleton(&payload, *depth)).transpose()?;
                 let gone = subkeys.is_none();
-                let form = Payload::of(&SubkeysForm { subkeys, metadata: routes::version_form(&mut answer) })?;
+                let form = Payload::of(&SubkeysForm { subkeys, metadata: version_form(&mut answer) })?;
                 Ok(Done::body(if gone { Body::Gone(form) } else { Body::Object(form) }))
             }
             Op::List { folder, page } => Done::keys(ops::list(cx, folder, page).await?),
             Op::MetadataRead { path } => {
                 let (pointer, config) = ops::metadata(cx, path).await?;
-                Done::object(&routes::metadata_form(&pointer, &config))
+                Done::object(&metadata_form(&pointer, &config))
             }
             Op::MetadataWrite { path, change } => {
                 ops::change_metadata(cx, path, change, true).await.map(|()| Done::empty())

@@ -3,6 +3,8 @@
 //! option, with nothing to convert. It must never keep a value that was replaced, nor take from another dialect what only
 //! version 2 can keep.
 
+use crate::kv::forms::object_of;
+use crate::kv::input::list_folder;
 use crate::kv::routes::{self, Op};
 use crate::kv::{Kv, ops, posture};
 use cardea_model::operation::{PolicyAct, SecretAct, VersionRef};
@@ -17,7 +19,7 @@ use serde_json::value::RawValue;
 pub struct KvV1;
 
 static ROUTES: &[Route<Op>] = &[
-    Route::list("list", "{path..?}", |p| Bound::try_read(p, routes::list_folder))
+    Route::list("list", "{path..?}", |p| Bound::try_read(p, list_folder))
         .clear(&["after", "limit"])
         .help("Lists the names in a folder; subfolders end in a slash. With after and limit it answers a part."),
     Route::read("read", "{path..}", |p| {
@@ -53,7 +55,7 @@ fn write(params: &Params) -> Result<Bound<Op>, Error> {
 
 fn read_form(mut answer: SecretAnswer) -> Result<Body, Error> {
     let payload = answer.payload.take().ok_or_else(Error::not_found)?;
-    Ok(Body::Object(routes::object_of(payload, answer.version.content)))
+    Ok(Body::Object(object_of(payload, answer.version.content)))
 }
 
 /// What a value says of its own life, in seconds. Looked for without reading the rest of it.
