@@ -180,16 +180,16 @@ async fn look(
     secret: &str,
     sessions: bool,
 ) -> Result<Found, RotationError> {
-    let kept = rotator.keeps_old(&turn.settings);
+    let mut txn = active.sealed.txn();
+    let now = txn.now().await?;
+    let mut cx = surroundings::outside(active, &mut txn, place, now);
+    let (change, old) = (turn.change(secret), old(turn)?);
+    let kept = rotator.keeps_old(&mut cx, &change, old).await?;
     // A bar of sessions needs them; to others they are worth knowing.
     let needed = turn.settings.retire.as_ref().is_some_and(|rule| rule.bar == RetireBar::Sessions);
     let mut found = Found { kept, sessions: None };
     if kept && sessions {
-        let mut txn = active.sealed.txn();
-        let now = txn.now().await?;
-        let mut cx = surroundings::outside(active, &mut txn, place, now);
-        let change = turn.change(secret);
-        let asked = rotator.sessions(&mut cx, &change, old(turn)?);
+        let asked = rotator.sessions(&mut cx, &change, old);
         found.sessions = match tokio::time::timeout(CALL_MAX, asked).await.unwrap_or_else(|_| Err(late())) {
             Err(_) if !needed => None,
             answer => answer?,

@@ -63,9 +63,15 @@ pub trait Rotator: Send + Sync {
     }
 
     /// Whether an old credential goes on opening the source beside the new one, until [`Self::retire`] or the next change
-    /// ends it. A source that holds one credential says no: there is nothing to retire, and nobody waits for proof.
-    fn keeps_old(&self, _settings: &RotationSettings) -> bool {
-        false
+    /// ends it. A source that holds one credential says no, and so does one whose `old` value has none: there is nothing to
+    /// retire, and nobody waits for proof.
+    async fn keeps_old(
+        &self,
+        _cx: &mut OutsideContext<'_>,
+        _change: &Change<'_>,
+        _old: &Payload,
+    ) -> Result<bool, RotationError> {
+        Ok(false)
     }
 
     /// Open sessions of the old credential; `None` where the source cannot tell. Changes nothing.

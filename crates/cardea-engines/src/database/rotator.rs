@@ -179,8 +179,13 @@ impl Rotator for DatabaseEngine {
     }
 
     /// One user has one password; of two, the other keeps its own.
-    fn keeps_old(&self, settings: &RotationSettings) -> bool {
-        settings.strategy == RotationStrategy::AlternatingUsers
+    async fn keeps_old(
+        &self,
+        _cx: &mut OutsideContext<'_>,
+        change: &Change<'_>,
+        _old: &Payload,
+    ) -> Result<bool, RotationError> {
+        Ok(change.settings.strategy == RotationStrategy::AlternatingUsers)
     }
 
     async fn sessions(

@@ -195,8 +195,15 @@ impl Rotator for HttpProvider {
         Ok(())
     }
 
-    fn keeps_old(&self, _settings: &RotationSettings) -> bool {
-        true
+    /// Before the first key there was none.
+    async fn keeps_old(
+        &self,
+        cx: &mut OutsideContext<'_>,
+        change: &Change<'_>,
+        old: &Payload,
+    ) -> Result<bool, RotationError> {
+        let provider = named_by::<Provider>(&mut cx.state, change.settings, UNDECLARED).await?;
+        Ok(key_of(&provider, old).is_some())
     }
 
     /// A key has no sessions: one that was used a short while ago counts as one.

@@ -88,8 +88,13 @@ impl Rotator for Webhook {
         self.tell(cx, Step::Undo, change, &told).await.map(|_| ())
     }
 
-    fn keeps_old(&self, settings: &RotationSettings) -> bool {
-        matches!(settings.strategy, RotationStrategy::AlternatingUsers | RotationStrategy::NewKey)
+    async fn keeps_old(
+        &self,
+        _cx: &mut OutsideContext<'_>,
+        change: &Change<'_>,
+        _old: &Payload,
+    ) -> Result<bool, RotationError> {
+        Ok(matches!(change.settings.strategy, RotationStrategy::AlternatingUsers | RotationStrategy::NewKey))
     }
 
     async fn retire(

@@ -142,9 +142,16 @@ async fn a_secret_without_a_key_gets_its_first_one() {
     rotate(&server).await.ok();
     server.settle().await;
     assert!(current_opens(&server).await, "{}", status(&server).await.text);
+    assert!(server.provider().opens("first", "sk_first"), "no version that was replaced held it");
+    // There was no key before: nobody waits for its end, whatever bar was set, and nothing is said to have been retired.
+    let seen = status(&server).await;
+    assert_eq!((seen.at("/data/state"), seen.at("/data/last_retired_version")), (&json!("idle"), &json!(null)));
+    rotate(&server).await.ok();
+    server.settle().await;
+    assert_eq!(status(&server).await.at("/data/state"), "retire", "the second key has a predecessor");
     end_of_the_old(&server).await;
     assert_eq!(status(&server).await.at("/data/state"), "idle");
-    assert!(server.provider().opens("first", "sk_first"), "no version that was replaced held it");
+    assert_eq!(owned(&server), 2, "the current key, and the one that is none of the rotation's");
 }
 
 #[tokio::test]
