@@ -114,6 +114,7 @@ fn flush(shared: &Shared, tree: &mut Tree, frozen: &Frozen) -> Result<(), FlushE
     append(shared, frozen.meta.revision, frozen.meta.log_size)?;
     let entries = frozen.overlay.iter().map(|(key, (revision, value))| (key, *revision, value.as_ref()));
     tree.write(frozen.meta, entries).map_err(tree_failure)?;
+    shared.segments.set_known(frozen.meta.log_size);
     let snapshot = tree.snapshot().map_err(tree_failure)?;
     let done = shared.lock().thaw(Arc::new(snapshot), frozen.meta);
     shared.tree_bytes.store(tree.size_bytes(), Ordering::Relaxed);

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -42,6 +43,9 @@ pub(crate) struct Segments {
     all: Mutex<Arc<Vec<Arc<Segment>>>>,
     /// Held by whoever changes files and list: the flusher, and a trim.
     changing: Mutex<()>,
+    /// How long the log is as far as the tree knows. A start removes segments that begin behind it, so that one before it must
+    /// stay.
+    known: AtomicU64,
 }
 
 struct Segment {
@@ -155,7 +159,18 @@ impl Segments {
         if end != size || (all.is_empty() && size > 0) {
             return Err(OpenError::corrupt(dir, 0, "the log holds fewer records than the tree says"));
         }
-        Ok(Self { disk, dir: dir.to_path_buf(), all: Mutex::new(Arc::new(all)), changing: Mutex::new(()) })
+        Ok(Self {
+            disk,
+            dir: dir.to_path_buf(),
+            all: Mutex::new(Arc::new(all)),
+            changing: Mutex::new(()),
+            known: AtomicU64::new(size),
+        })
+    }
+
+    /// The tree knows of the log up to the position `size`, durably.
+    pub(crate) fn set_known(&self, size: u64) {
+        self.known.store(size, Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<Vec<Arc<Segment>>>> {
@@ -320,13 +335,16 @@ impl Segments {
     }
 
     /// Removes whole sealed segments that hold only positions before `before`, oldest first; each removal is durable
-    /// before the next, so that a power loss leaves no gap. The newest segment stays: it says where the log goes on.
+    /// before the next, so that a power loss leaves no gap. The newest segment that the tree knows of stays: it says where the
+    /// log goes on.
     pub(crate) fn trim(&self, before: u64) -> io::Result<()> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let mut guard = self.lock();
             let Some(oldest) = guard.first().cloned() else { return Ok(()) };
-            if oldest.end() > before || matches!(oldest.kind, Kind::Open(_)) || guard.len() == 1 {
+            let known = self.known.load(Ordering::Acquire);
+            let would_be_first = guard.get(1).is_some_and(|next| next.first < known);
+            if oldest.end() > before || matches!(oldest.kind, Kind::Open(_)) || !would_be_first {
                 return Ok(());
             }
             let list: Vec<_> = guard.iter().skip(1).cloned().collect();

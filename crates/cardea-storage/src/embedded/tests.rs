@@ -195,6 +195,28 @@ async fn the_log_reads_across_sealed_open_and_memory_and_trims_whole_segments() 
 }
 
 #[tokio::test]
+async fn a_trim_leaves_what_the_tree_knows_of_the_log() {
+    let disk = SimDisk::new();
+    let store = on(&disk).unwrap();
+    // One whole segment, which ends where the tree's log does.
+    store.commit(Batch::new().append(vec![1; 17_000])).await.unwrap();
+    store.flush().unwrap();
+    // More than may wait in memory: some of it is in segments behind it, of which the tree does not know.
+    for n in 0..5u8 {
+        store.commit(Batch::new().append(vec![n; 9_000])).await.unwrap();
+    }
+    assert_eq!(store.stats().flushes, 1);
+    store.log_trim(u64::MAX).await.unwrap();
+    for (life, disk) in [disk.kill(), disk.power_loss(3)].iter().enumerate() {
+        let store = on(disk).unwrap_or_else(|error| panic!("life {life}: {error}"));
+        assert_eq!(store.log_read(1, 10).await.unwrap().len(), 5);
+        store.flush().unwrap();
+        store.log_trim(u64::MAX).await.unwrap();
+        assert!(store.stats().log_first > 0, "the tree knows of what comes behind it");
+    }
+}
+
+#[tokio::test]
 async fn a_second_process_is_refused_until_the_first_ends() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("data");
