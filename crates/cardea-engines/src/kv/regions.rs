@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 /// Paths of one name that are looked at: each region that the owner can replicate to, and what else somebody made there.
 const PATHS_OF_NAME_MAX: usize = 64;
+/// Names that are looked at to find those: who may make none of this name may still make names that begin as they do.
+const NAMES_LOOKED_AT_MAX: usize = 1024;
 /// Most payloads that a replica takes with it when it becomes a secret of its own; each is read and written in one commit of
 /// 96 operations.
 const PAYLOADS_COPIED_MAX: usize = 28;
@@ -73,13 +75,27 @@ async fn in_region(cx: &mut Context<'_>, name: &CanonicalPath, region: &str) -> 
     if let Some(plain) = plain.as_ref().filter(|plain| is_in(&plain.0)) {
         return Ok(Some(plain.clone()));
     }
-    for path in cx.state.names::<Pointer>(&format!("{name}%"), None, PATHS_OF_NAME_MAX).await? {
-        if split_regional(&path).is_none_or(|(of, _)| of != name.as_str()) {
-            continue;
+    // At home in this region it has that path: no other name can stand before it.
+    if let Ok(path) = regional_path(name, region) {
+        let home = cx.state.peek::<Pointer>(path.as_str()).await?;
+        if let Some(home) = home.filter(|home| !home.0.is_past(cx.now) && is_in(&home.0)) {
+            return Ok(Some(home));
         }
-        let found = cx.state.peek::<Pointer>(&path).await?;
-        if let Some(found) = found.filter(|found| !found.0.is_past(cx.now) && is_in(&found.0)) {
-            return Ok(Some(found));
+    }
+    let (front, mut after, mut looked_at, mut regional) = (format!("{name}%"), None::<String>, 0, 0);
+    while looked_at < NAMES_LOOKED_AT_MAX && regional < PATHS_OF_NAME_MAX {
+        let names = cx.state.names::<Pointer>(&front, after.as_deref(), PATHS_OF_NAME_MAX).await?;
+        let Some(last) = names.last() else { break };
+        (after, looked_at) = (Some(last.clone()), looked_at + names.len());
+        for path in names {
+            if split_regional(&path).is_none_or(|(of, _)| of != name.as_str()) {
+                continue;
+            }
+            regional += 1;
+            let found = cx.state.peek::<Pointer>(&path).await?;
+            if let Some(found) = found.filter(|found| !found.0.is_past(cx.now) && is_in(&found.0)) {
+                return Ok(Some(found));
+            }
         }
     }
     Ok(plain.filter(|plain| plain.0.regions.is_none()))

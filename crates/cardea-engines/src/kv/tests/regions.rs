@@ -288,6 +288,25 @@ async fn a_name_is_one_secrets_in_each_region() {
 }
 
 #[tokio::test]
+async fn names_beside_a_secret_of_a_region_do_not_hide_it() {
+    let bench = Bench::new();
+    ask(&bench, HOME, "s", new("s", &[AWAY, THIRD])).await.unwrap();
+    ask(&bench, AWAY, "s", SecretAct::Detach).await.unwrap();
+    ask(&bench, AWAY, "s", SecretAct::Replicate(replicas(&["us-west-1"]))).await.unwrap();
+    ask(&bench, AWAY, "s", put("theirs")).await.unwrap();
+    // Who may make none of this name may make these: they name no region.
+    for n in 0..200 {
+        bench.call("POST", &format!("data/s%!{n}"), r#"{"data": {"k": "v"}}"#).await.data();
+    }
+    for region in [AWAY, "us-west-1"] {
+        assert_eq!(read(&bench, region, "s").await.unwrap(), "\"theirs\"", "{region}");
+    }
+    let again = ask(&bench, HOME, "s", SecretAct::Replicate(replicas(&[AWAY]))).await.unwrap();
+    assert!(again.regions.unwrap().replicas[AWAY].taken);
+    assert_eq!(read(&bench, AWAY, "s").await.unwrap(), "\"theirs\"");
+}
+
+#[tokio::test]
 async fn a_path_with_a_region_is_no_name_elsewhere() {
     let bench = Bench::new();
     ask(&bench, HOME, "s", new("s", &[AWAY])).await.unwrap();
