@@ -255,6 +255,9 @@ async fn a_rule_for_a_name_holds_for_it_in_every_region() {
         assert_eq!(many.text_at("/Errors/0/ErrorCode"), "AccessDeniedException", "{narrow}");
         let token = owner.server.token(&["owner"]).await;
         owner.server.get("secret/data/prod/db%25us-east-1", &token).await.expect(403);
+        let ask = json!({ "token": token, "path": "secret/data/prod/db%us-east-1" });
+        let held = owner.server.post("sys/capabilities", owner.server.root(), ask).await.expect(200);
+        assert!(!held.json["capabilities"].to_string().contains("read"), "{narrow}: {}", held.json);
     }
     let hidden = format!(r#"{ALL} path "secret/metadata/prod/db" {{ capabilities = ["deny"] }}"#);
     owner.server.policy("owner", &hidden).await;

@@ -4,7 +4,7 @@ use super::Op as SysOp;
 use crate::active::Active;
 use crate::tokens;
 use cardea_model::{CanonicalPath, Envelope, Error, Params, SecretText, loose};
-use cardea_policy::{Acl, CapabilitySet, PatternKind};
+use cardea_policy::{Acl, CapabilitySet, Operation, PatternKind, Query, Reason};
 use cardea_sdk::route::{Bound, Route};
 use cardea_sdk::{Context, Done, Outcome};
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,7 @@ pub(super) async fn handle(active: &Arc<Active>, cx: &mut Context<'_>, op: &Op) 
         Op::Own { paths } => {
             let caller = cx.caller.cloned().ok_or_else(Error::denied)?;
             let acl = active.acls.of(cx.state.kernel_side(), &caller).await?;
-            answer(&acl, paths)
+            answer(active, &acl, paths)
         }
         Op::OfToken { token, paths } => {
             let keyring = active.barrier.keyring()?;
@@ -137,15 +137,43 @@ async fn of_shown(
     let shown = shown.ok_or_else(unknown)?;
     let caller = tokens::caller(cx.state.kernel_side(), &shown).await?.ok_or_else(unknown)?;
     let acl = active.acls.of(cx.state.kernel_side(), &caller).await?;
-    answer(&acl, paths)
+    answer(active, &acl, paths)
 }
 
-fn answer(acl: &Acl, paths: &[String]) -> Result<Outcome, Error> {
+/// What policies hold of a path, and of the name that stands above it where the mount's engine knows one: what is not to be had
+/// there is not to be had here, and must not be shown as if it were.
+fn held(active: &Active, acl: &Acl, path: &str) -> Vec<&'static str> {
+    let mut names = acl.capabilities(path).names();
+    let mounts = active.mounts.now();
+    let above = mounts.resolve(path).and_then(|(mount, within)| {
+        let engine = active.engine(mount).ok()?;
+        engine.stands_under(within).map(|above| format!("{}{above}", mount.path))
+    });
+    let Some(above) = above else { return names };
+    let operations = [
+        ("create", Operation::Create),
+        ("read", Operation::Read),
+        ("update", Operation::Update),
+        ("patch", Operation::Patch),
+        ("delete", Operation::Delete),
+        ("list", Operation::List),
+    ];
+    for (name, operation) in operations {
+        let takes_away = |reason: &Reason| matches!(reason, Reason::Denied { .. } | Reason::MissingCapability { .. });
+        let decision = acl.decide(&Query::plain(operation, &above));
+        if !decision.allowed && decision.reasons.iter().any(takes_away) {
+            names.retain(|held| *held != name);
+        }
+    }
+    if names.is_empty() { vec!["deny"] } else { names }
+}
+
+fn answer(active: &Active, acl: &Acl, paths: &[String]) -> Result<Outcome, Error> {
     let mut out: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
     for asked in paths {
         // A path that no request could name is denied, in the spelling that was asked.
         let capabilities = match CanonicalPath::parse(asked.trim_start_matches('/')) {
-            Ok(path) => acl.capabilities(path.as_str()).names(),
+            Ok(path) => held(active, acl, path.as_str()),
             Err(_) => vec!["deny"],
         };
         out.insert(asked.clone(), capabilities);
