@@ -206,7 +206,9 @@ impl State {
     }
 
     pub(crate) fn has_space(&self) -> bool {
-        self.tail_bytes < self.limits.tail_max && (self.frozen.is_none() || !self.is_ripe())
+        // The thread behind may be at the segments when the changes are ripe: then they grow on, but not without end.
+        let is_held_up = self.frozen.is_some() || self.active_bytes >= 2 * self.limits.overlay;
+        self.tail_bytes < self.limits.tail_max && !(is_held_up && self.is_ripe())
     }
 
     /// Whether a commit may be tried at all.
