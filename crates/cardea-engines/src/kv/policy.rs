@@ -10,7 +10,7 @@ use crate::kv::{regions, shared};
 use cardea_model::operation::{NewPolicy, PolicyAct, SecretRef};
 use cardea_model::secret::{PolicyFinding, Secret, SecretFault};
 use cardea_model::{Action, Error};
-use cardea_policy::iam::{Document, DocumentKind};
+use cardea_policy::iam::{Document, DocumentKind, names_another_place};
 use cardea_sdk::Context;
 use cardea_sdk::attached::AttachedDocument;
 use std::sync::Arc;
@@ -48,9 +48,16 @@ pub async fn read(cx: &mut Context<'_>, at: &SecretRef) -> Result<(Secret, Optio
 /// Attaches a policy, in place of one that was there.
 ///
 /// # Errors
-/// Those of [`read`], and each fault of the policy.
+/// Those of [`read`], and each fault of the policy; it speaks of a place, and nobody ever said where the secret is.
 pub async fn put(cx: &mut Context<'_>, at: &SecretRef, new: &NewPolicy) -> Result<Secret, Error> {
     let mut secret = shared::changeable(cx, at).await?;
+    // A Deny of the secret's real ARN would be kept and deny nothing.
+    let is_placed = new.arn_front.is_some() || secret.policy_arn.is_some();
+    if !is_placed && names_another_place(&new.text, &arn(&secret, None)) {
+        return Err(Error::invalid(
+            "field `arn` is missing: the policy names an account or a region, and nothing says yet in which the secret is",
+        ));
+    }
     if let Some(finding) = findings_for(cx, &secret, new).into_iter().next() {
         return Err(error_of(&finding));
     }

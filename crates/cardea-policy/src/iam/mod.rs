@@ -15,6 +15,7 @@ mod glob; // patterns with wildcards and variables
 mod json; // a bounded tree in which every name stands once
 mod keys; // condition keys that requests carry
 mod parse; // tree to statements
+mod places; // the accounts and regions that a text speaks of
 mod principals; // who a statement is about
 mod truth; // true, false, cannot be judged
 mod values; // numbers, instants, networks
@@ -191,6 +192,14 @@ impl Document {
                 && !statement.conditions.iter().any(Condition::bounds_who)
         })
     }
+}
+
+/// Whether a document's text speaks of another place than that of `arn`: of another account, or of another region of the same
+/// service. Who attaches it without having said where its resource is has another one in mind. A text that is no document
+/// speaks of none.
+#[must_use]
+pub fn names_another_place(text: &str, arn: &str) -> bool {
+    json::read(text).is_ok_and(|tree| places::names_another(&tree, arn))
 }
 
 impl Statement {

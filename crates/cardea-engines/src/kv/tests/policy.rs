@@ -68,3 +68,24 @@ async fn to_write_one_is_a_name_of_its_own() {
         assert_eq!((bound.facts.name, bound.path.as_str()), (route, "policy/s"));
     }
 }
+
+#[tokio::test]
+async fn a_policy_that_names_a_place_is_told_where_the_secret_is() {
+    let bench = Bench::new();
+    create(&bench, "s", Some("one"), "a").await.unwrap();
+    let real = "arn:aws:secretsmanager:eu-central-1:999999999999:secret:s-??????";
+    let text = DENY.replace(r#""Resource": "*""#, &format!(r#""Resource": "{real}""#));
+    let body = |arn: Option<&str>| {
+        let text = text.replace('"', "\\\"");
+        let arn = arn.map(|arn| format!(r#", "arn": "{arn}""#)).unwrap_or_default();
+        format!(r#"{{"policy": "{text}"{arn}}}"#)
+    };
+    let refused = bench.call("POST", "policy/s", &body(None)).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.body.to_string().contains("field `arn` is missing"), "{}", refused.body);
+    assert!(bench.stored("policy").is_empty());
+    let placed = bench.call("POST", "policy/s", &body(Some(&real.replace("??????", "AbCdEf")))).await;
+    assert!(placed.status < 300, "{}", placed.body);
+    // From then on it is known.
+    assert!(bench.call("POST", "policy/s", &body(None)).await.status < 300);
+}

@@ -1,7 +1,7 @@
 //! Who, what, on what, and which statement wins.
 
 use super::{ACCOUNT, Carried, GET, SECRET, carried, decide, document, entity, of, session, token, verdict};
-use crate::iam::{Document, DocumentKind, DocumentQuery, NoConditions, Principal, Verdict};
+use crate::iam::{Document, DocumentKind, DocumentQuery, NoConditions, Principal, Verdict, names_another_place};
 
 const ALL: &str = r#""Action": "*", "Resource": "*""#;
 
@@ -314,5 +314,30 @@ fn documents_of_awss_pages_are_read() {
     ] {
         let carried = carried(&[("aws:securetransport", &[tls]), ("aws:sourceip", &[from])]);
         assert_eq!(decide(&document, &entity("alice"), &carried).verdict, expected, "{tls} {from}");
+    }
+}
+
+#[test]
+fn a_text_that_speaks_of_another_place_is_known() {
+    let own = "arn:aws:secretsmanager:us-east-1:123456789012:secret:s-AbCdEf";
+    let of = |principal: &str, resource: &str| {
+        let text = format!(
+            r#"{{"Statement": [{{"Effect": "Deny", "Principal": {principal}, "Action": "*", "Resource": "{resource}"}}]}}"#
+        );
+        names_another_place(&text, own)
+    };
+    let cases = [
+        (r#""*""#, "*", false),
+        (r#""*""#, own, false),
+        (r#""*""#, "arn:aws:secretsmanager:*:*:secret:s-??????", false),
+        (r#""*""#, "arn:aws:secretsmanager:eu-central-1:123456789012:secret:s-??????", true),
+        (r#""*""#, "arn:aws:secretsmanager:us-east-1:999999999999:secret:*", true),
+        (r#"{"AWS": "123456789012"}"#, "*", false),
+        (r#"{"AWS": ["123456789012", "999999999999"]}"#, "*", true),
+        (r#"{"AWS": "arn:aws:iam::123456789012:user/entity/x"}"#, "*", false),
+        (r#"{"AWS": "arn:aws:iam::999999999999:user/entity/x"}"#, "*", true),
+    ];
+    for (principal, resource, another) in cases {
+        assert_eq!(of(principal, resource), another, "{principal} {resource}");
     }
 }
