@@ -269,6 +269,15 @@ fn a_directory_that_cannot_be_is_a_clear_error() {
     assert!(path.starts_with(&file));
 }
 
+#[test]
+fn a_directory_that_is_read_only_is_a_clear_error() {
+    // A directory in which nobody creates a file, root included, who runs tests on some machines.
+    let dir = Path::new("/proc/self");
+    let Err(OpenError::Io { path, error }) = EmbeddedStore::open(dir, small()) else { panic!("opened") };
+    assert!(path.starts_with(dir), "{}", path.display());
+    assert!(OpenError::Io { path, error }.to_string().contains("/proc/self"));
+}
+
 #[tokio::test]
 async fn a_failed_sync_or_write_ends_the_store_and_is_never_tried_again() {
     for (op, error) in [
