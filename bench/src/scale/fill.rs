@@ -22,7 +22,7 @@ use cardea_kernel::{
     lifecycle::Node,
     tokens::{self, NewToken},
 };
-use cardea_model::{NamespaceId, SecretBytes, Timestamp, TokenKind, wire::WireRequest};
+use cardea_model::{NamespaceId, SecretBytes, Timestamp, wire::WireRequest};
 use cardea_sdk::Effect;
 use cardea_storage::{
     BATCH_OPS_MAX,
@@ -258,28 +258,9 @@ async fn holders(active: &Arc<Active>, expires: Timestamp) -> Result<Vec<String>
         let now = txn.now().await.map_err(&what)?;
         for _ in 0..LEASES_A_BATCH {
             let new = NewToken {
-                namespace: NamespaceId::root(),
-                kind: TokenKind::Service,
-                parent: None,
-                parent_depth: 0,
-                policies: vec!["scale-reader".to_owned()],
-                metadata: Default::default(),
                 display_name: "holder".to_owned(),
-                entity: None,
-                path: "auth/token/create".to_owned(),
-                now,
-                expires: Some(expires),
-                latest: Some(expires),
-                explicit_max_ttl_s: 0,
-                period_s: 0,
-                num_uses: 0,
                 renewable: true,
-                bound_cidrs: Vec::new(),
-                role: String::new(),
-                login: None,
-                came_by: None,
-                wrapping: false,
-                custom_id: None,
+                ..NewToken::plain("scale-reader", now, Some(expires))
             };
             let minted = tokens::mint(&mut txn, &active.hashes, &keyring, &*active.rng, new).map_err(&what)?;
             out.push(minted.token.id);

@@ -18,11 +18,10 @@ use crate::{event, leases, pipeline, relearn, revoker, rotation, runner, sealed,
 use cardea_audit::checkpoint::{Checkpoint, CheckpointKey, origin};
 use cardea_barrier::{Barrier, ClusterSecret, Keyring, RootKey, SealKind, SealRecord, SealSettings, ShareCollector};
 use cardea_crypto::random::{Ids, Randomness, uuid4};
-use cardea_model::{Answer, Cause, Error, NamespaceId, Refusal, Request, SecretBytes, SecretText, TokenKind};
+use cardea_model::{Answer, Cause, Error, Refusal, Request, SecretBytes, SecretText};
 use cardea_sdk::context::Faults;
 use cardea_storage::store::Store;
 use cardea_storage::txn::{SealedStore, commit_error, read_error};
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
@@ -398,27 +397,8 @@ fn checkpoint_key(keyring: &Keyring, settings: &Settings) -> CheckpointKey {
 
 pub(crate) fn root_token(now: cardea_model::Timestamp) -> NewToken {
     NewToken {
-        namespace: NamespaceId::root(),
-        kind: TokenKind::Service,
-        parent: None,
-        parent_depth: 0,
-        policies: vec!["root".to_owned()],
-        metadata: BTreeMap::new(),
         display_name: "root".to_owned(),
-        entity: None,
         path: "auth/token/root".to_owned(),
-        now,
-        expires: None,
-        latest: None,
-        explicit_max_ttl_s: 0,
-        period_s: 0,
-        num_uses: 0,
-        renewable: false,
-        bound_cidrs: Vec::new(),
-        role: String::new(),
-        login: None,
-        came_by: None,
-        wrapping: false,
-        custom_id: None,
+        ..NewToken::plain("root", now, None)
     }
 }

@@ -184,6 +184,38 @@ pub struct NewToken {
     pub custom_id: Option<SecretText>,
 }
 
+impl NewToken {
+    /// A service token of the root namespace that nobody's login or request asked for: no parent, role, bounds or counted uses. It
+    /// is not renewed, and ends at `end` or never. Who makes tokens for callers decides every field by itself instead.
+    #[must_use]
+    pub fn plain(policy: &str, now: Timestamp, end: Option<Timestamp>) -> Self {
+        Self {
+            namespace: NamespaceId::root(),
+            kind: TokenKind::Service,
+            parent: None,
+            parent_depth: 0,
+            policies: vec![policy.to_owned()],
+            metadata: BTreeMap::new(),
+            display_name: "token".to_owned(),
+            entity: None,
+            path: "auth/token/create".to_owned(),
+            now,
+            expires: end,
+            latest: end,
+            explicit_max_ttl_s: 0,
+            period_s: 0,
+            num_uses: 0,
+            renewable: false,
+            bound_cidrs: Vec::new(),
+            role: String::new(),
+            login: None,
+            came_by: None,
+            wrapping: false,
+            custom_id: None,
+        }
+    }
+}
+
 /// A token that was just made: the only moment at which its text exists in the server.
 pub struct Minted {
     pub text: SecretText,

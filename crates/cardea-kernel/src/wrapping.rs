@@ -5,12 +5,11 @@ use crate::hashes::Hashes;
 use crate::tokens::{self, Minted, NewToken};
 use cardea_barrier::Keyring;
 use cardea_crypto::random::Randomness;
-use cardea_model::{Error, NamespaceId, Payload, Timestamp, TokenKind, TtlSeconds, WrapFacts};
+use cardea_model::{Error, NamespaceId, Payload, Timestamp, TtlSeconds, WrapFacts};
 use cardea_storage::json_record;
 use cardea_storage::txn::Txn;
 use cardea_storage::view::View;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A wrapped answer, as the dialect's envelope needs it.
 #[derive(Serialize, Deserialize)]
@@ -76,27 +75,11 @@ pub fn wrap(
     let expires = at.now.plus(ttl);
     let new = NewToken {
         namespace: at.namespace.clone(),
-        kind: TokenKind::Service,
-        parent: None,
-        parent_depth: 0,
-        policies: vec!["response-wrapping".to_owned()],
-        metadata: BTreeMap::new(),
         display_name: "wrapping".to_owned(),
-        entity: None,
         path: creation_path.to_owned(),
-        now: at.now,
-        expires: Some(expires),
-        latest: Some(expires),
         explicit_max_ttl_s: ttl.0,
-        period_s: 0,
-        num_uses: 0,
-        renewable: false,
-        bound_cidrs: Vec::new(),
-        role: String::new(),
-        login: None,
-        came_by: None,
         wrapping: true,
-        custom_id: None,
+        ..NewToken::plain("response-wrapping", at.now, Some(expires))
     };
     let Minted { text, accessor, token, .. } = tokens::mint(txn, at.hashes, at.keyring, at.rng, new)?;
     let wrapped = Wrapped {

@@ -196,30 +196,7 @@ static ISSUED: LazyLock<Issued> = LazyLock::new(|| {
     let hashes = Hashes::new(&keyring);
     let mut txn = store.txn();
     let mut mint = |kind| {
-        let new = NewToken {
-            namespace: NamespaceId::root(),
-            kind,
-            parent: None,
-            parent_depth: 0,
-            policies: vec!["app".to_owned()],
-            metadata: BTreeMap::new(),
-            display_name: "token".to_owned(),
-            entity: None,
-            path: "auth/token/create".to_owned(),
-            now,
-            expires: Some(now.plus_ms(3_600_000)),
-            latest: Some(now.plus_ms(3_600_000)),
-            explicit_max_ttl_s: 0,
-            period_s: 0,
-            num_uses: 0,
-            renewable: true,
-            bound_cidrs: Vec::new(),
-            role: String::new(),
-            login: None,
-            came_by: None,
-            wrapping: false,
-            custom_id: None,
-        };
+        let new = NewToken { kind, renewable: true, ..NewToken::plain("app", now, Some(now.plus_ms(3_600_000))) };
         tokens::mint(&mut txn, &hashes, &keyring, &rng, new).unwrap().text.expose().to_owned()
     };
     let (service, batch) = (mint(TokenKind::Service), mint(TokenKind::Batch));

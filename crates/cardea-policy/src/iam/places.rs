@@ -2,6 +2,7 @@
 //! where the resource is; it must never be asked whether a request is allowed.
 
 use super::json::Json;
+use super::principals::is_account;
 
 /// Partition, service, region and account of an ARN or of a pattern for one; `None` of other texts.
 fn place(text: &str) -> Option<[&str; 4]> {
@@ -12,10 +13,6 @@ fn place(text: &str) -> Option<[&str; 4]> {
         return None;
     };
     Some([partition, service, region, account])
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Patterns and variables, and parts that an ARN leaves out, may be any place.

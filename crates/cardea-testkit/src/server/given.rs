@@ -4,9 +4,8 @@ use super::TestServer;
 use crate::reply::Reply;
 use cardea_kernel::access_keys::{self, NewKey, Owner};
 use cardea_kernel::tokens::{self, NewToken};
-use cardea_model::{NamespaceId, TokenKind, TtlSeconds};
+use cardea_model::{NamespaceId, TtlSeconds};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 impl TestServer {
     /// An access key without session token, of a token with these policies: id and secret.
@@ -60,28 +59,9 @@ impl TestServer {
         let now = txn.now().await.unwrap();
         let end = now.plus(TtlSeconds(3600));
         let mut new = NewToken {
-            namespace: NamespaceId::root(),
-            kind: TokenKind::Service,
-            parent: None,
-            parent_depth: 0,
             policies: policies.iter().map(|policy| (*policy).to_owned()).collect(),
-            metadata: BTreeMap::new(),
-            display_name: "token".to_owned(),
-            entity: None,
-            path: "auth/token/create".to_owned(),
-            now,
-            expires: Some(end),
-            latest: Some(end),
-            explicit_max_ttl_s: 0,
-            period_s: 0,
-            num_uses: 0,
             renewable: true,
-            bound_cidrs: Vec::new(),
-            role: String::new(),
-            login: None,
-            came_by: None,
-            wrapping: false,
-            custom_id: None,
+            ..NewToken::plain("", now, Some(end))
         };
         change(&mut new);
         let keyring = active.barrier.keyring().unwrap();
